@@ -1,0 +1,93 @@
+//! An opaque JSON document, kept as the text that was received.
+//!
+//! The only file of the lower floors that knows a JSON library. Rules that look inside a document
+//! (twins, queries) do so through [`Json`], the parsed tree.
+
+use serde_json as json;
+
+/// A parsed JSON value.
+pub type Json = json::Value;
+/// The members of a JSON object, in the order they were written.
+pub type JsonObject = json::Map<String, Json>;
+
+/// A well-formed JSON text. Two documents are equal when their texts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document(Box<str>);
+
+/// A text that is not JSON, or nests too deeply to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not valid JSON: {0}")]
+pub struct DocumentError(String);
+
+impl Document {
+    /// Takes `text` as a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`] when it is not one JSON value.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        json::from_str::<Json>(text).map_err(|e| DocumentError(e.to_string()))?;
+        Ok(Document(text.trim().into()))
+    }
+
+    /// Takes back a text that was a document when it was written down; it is not parsed again.
+    ///
+    /// For stores: whatever else comes from outside goes through [`Document::parse`].
+    pub fn kept(text: &str) -> Self {
+        Document(text.into())
+    }
+
+    /// Writes a tree as a document.
+    pub fn from_json(value: &Json) -> Self {
+        Document(value.to_string().into())
+    }
+
+    /// The document `{}`.
+    pub fn empty_object() -> Self {
+        Document("{}".into())
+    }
+
+    /// The text as it was received.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The tree. `null` stands for a text that no longer parses, which no constructor lets in.
+    pub fn to_json(&self) -> Json {
+        json::from_str(&self.0).unwrap_or(Json::Null)
+    }
+
+    /// The members, when the document is an object.
+    pub fn to_object(&self) -> Option<JsonObject> {
+        match self.to_json() {
+            Json::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// True for the document `null`.
+    pub fn is_null(&self) -> bool {
+        &*self.0 == "null"
+    }
+}
+
+/// Parses a text into its tree.
+///
+/// # Errors
+/// [`DocumentError`] when it is not one JSON value.
+pub fn parse(text: &str) -> Result<Json, DocumentError> {
+    json::from_str(text).map_err(|e| DocumentError(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_kept_as_received() {
+        let text = r#"{"b":1.0, "a":[ null ]}"#;
+        let document = Document::parse(text).expect("valid");
+        assert_eq!(document.as_str(), text);
+        assert!(Document::parse("{").is_err());
+        assert!(Document::parse("{} x").is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! Symmetric keys: held so that they are wiped when dropped and never printed.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::clock::Entropy;
+
+/// Why a text is not a symmetric key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The text is not standard base64.
+    #[error("the symmetric key is not base64")]
+    NotBase64,
+    /// The key decodes to a length outside 16 to 64 bytes.
+    #[error("the symmetric key is {0} bytes long; it must be 16 to 64 bytes")]
+    Length(usize),
+}
+
+/// A symmetric key. Its bytes are wiped on drop and shown by no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SymmetricKey(Zeroizing<Vec<u8>>);
+
+impl SymmetricKey {
+    /// Reads a key from base64.
+    ///
+    /// Units: 16 to 64 bytes after decoding.
+    /// Source: docs/protocol/service-api.md §3.4 [D].
+    ///
+    /// # Errors
+    /// [`KeyError`] when the text is not base64 or decodes to another length.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(
+            STANDARD
+                .decode(text.trim())
+                .map_err(|_| KeyError::NotBase64)?,
+        );
+        if (16..=64).contains(&bytes.len()) {
+            Ok(SymmetricKey(bytes))
+        } else {
+            Err(KeyError::Length(bytes.len()))
+        }
+    }
+
+    /// Takes key bytes as they are, for keys that were checked or derived here.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        SymmetricKey(Zeroizing::new(bytes))
+    }
+
+    /// Draws a key of `length` bytes.
+    pub fn draw(entropy: &dyn Entropy, length: usize) -> Self {
+        let mut bytes = Zeroizing::new(vec![0; length]);
+        entropy.fill(&mut bytes);
+        SymmetricKey(bytes)
+    }
+
+    /// The key bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key as it goes on the wire. The text is wiped on drop.
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(&*self.0))
+    }
+
+    /// HMAC-SHA256 of `message` under this key.
+    pub fn sign(&self, message: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), message);
+        let mut out = [0; 32];
+        out.copy_from_slice(tag.as_ref());
+        out
+    }
+
+    /// The device key that an enrollment group's key gives for one registration id.
+    ///
+    /// Shape: HMAC-SHA256 over the UTF-8 bytes of `registration_id`, exactly as spelt.
+    /// Source: docs/protocol/device-api.md §2 [R].
+    pub fn derive(&self, registration_id: &str) -> SymmetricKey {
+        SymmetricKey::from_bytes(self.sign(registration_id.as_bytes()).to_vec())
+    }
+
+    /// Compares in time that does not depend on where two keys differ.
+    pub fn same_as(&self, other: &SymmetricKey) -> bool {
+        same_bytes(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for SymmetricKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SymmetricKey(hidden)")
+    }
+}
+
+/// Compares two byte strings in time that does not depend on where they differ.
+pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// A primary and a secondary key; both are valid at all times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The first key.
+    pub primary: SymmetricKey,
+    /// The second key, so that one can be exchanged while the other serves.
+    pub secondary: SymmetricKey,
+}
+
+impl KeyPair {
+    /// Draws two keys of `length` bytes.
+    pub fn draw(entropy: &dyn Entropy, length: usize) -> Self {
+        KeyPair {
+            primary: SymmetricKey::draw(entropy, length),
+            secondary: SymmetricKey::draw(entropy, length),
+        }
+    }
+
+    /// The pair of device keys that a group's pair gives for one registration id.
+    pub fn derive(&self, registration_id: &str) -> KeyPair {
+        KeyPair {
+            primary: self.primary.derive(registration_id),
+            secondary: self.secondary.derive(registration_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_key_is_the_one_the_article_prints() {
+        let group = SymmetricKey::from_base64(
+            "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==",
+        )
+        .expect("a key");
+        let device = group.derive("sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6");
+        assert_eq!(
+            *device.to_base64(),
+            "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc="
+        );
+    }
+
+    #[test]
+    fn keys_outside_their_length_are_refused_and_never_printed() {
+        assert_eq!(SymmetricKey::from_base64("AAAA"), Err(KeyError::Length(3)));
+        assert_eq!(SymmetricKey::from_base64("*"), Err(KeyError::NotBase64));
+        let key = SymmetricKey::from_bytes(vec![7; 32]);
+        assert!(!format!("{key:?}").contains('7'));
+    }
+}
