@@ -1,0 +1,290 @@
+//! The port every store keeps: changes that happen whole or not at all, and typed reads.
+
+use std::future::Future;
+
+use crate::attestation::AttestationKind;
+use crate::certificate::ca::CaCertificate;
+use crate::clock::Timestamp;
+use crate::enrollment::{EnrollmentGroup, IndividualEnrollment};
+use crate::id::{
+    CertificateName, EnrollmentGroupId, Etag, IdScope, OperationId, RegistrationId, TrackingId,
+};
+use crate::query::{IndexedTerm, Page};
+use crate::registration::Registration;
+use crate::registration::operation::Operation;
+use crate::service::ProvisioningService;
+use crate::trace::DecisionTrace;
+
+/// What a write expects of the record it replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Anything,
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present,
+    /// There is one, in this state.
+    Etag(Etag),
+}
+
+/// One write of a provisioning service's records.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Make or replace a provisioning service, by id scope.
+    PutService(Box<ProvisioningService>, Expect),
+    /// Remove a provisioning service and everything in it.
+    DeleteService(IdScope, Expect),
+    /// Make or replace an individual enrollment.
+    PutIndividual(IdScope, Box<IndividualEnrollment>, Expect),
+    /// Remove an individual enrollment; its registration goes with it.
+    DeleteIndividual(IdScope, RegistrationId, Expect),
+    /// Make or replace an enrollment group. Advances the service's trust version.
+    PutGroup(IdScope, Box<EnrollmentGroup>, Expect),
+    /// Remove an enrollment group; its registrations stay. Advances the trust version.
+    DeleteGroup(IdScope, EnrollmentGroupId, Expect),
+    /// Make or replace a CA certificate. Advances the trust version.
+    PutCertificate(IdScope, Box<CaCertificate>, Expect),
+    /// Remove a CA certificate. Advances the trust version.
+    DeleteCertificate(IdScope, CertificateName, Expect),
+    /// Make or replace a registration.
+    PutRegistration(IdScope, Box<Registration>, Expect),
+    /// Remove a registration.
+    DeleteRegistration(IdScope, RegistrationId, Expect),
+    /// Make or replace an operation.
+    PutOperation(Box<Operation>),
+}
+
+/// A condition that must hold for a change to happen, on a record it does not write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The individual enrollment is in this state.
+    Individual(IdScope, RegistrationId, Expect),
+    /// The enrollment group is in this state.
+    Group(IdScope, EnrollmentGroupId, Expect),
+    /// No individual enrollment of the scope, other than the named one, holds a client certificate
+    /// with this SHA-256 thumbprint (upper-case hex) or this endorsement key.
+    IdentityUnused(IdScope, RegistrationId, String),
+    /// No CA certificate of the scope under another name has this SHA-256 thumbprint.
+    CertificateUnused(IdScope, CertificateName, String),
+}
+
+/// Guards and writes that happen together, or not at all.
+#[derive(Debug, Clone)]
+pub struct Change<H> {
+    /// What must hold.
+    pub guards: Vec<Guard>,
+    /// What is written here.
+    pub writes: Vec<Write>,
+    /// What is written on embedded hubs.
+    pub hub_writes: Vec<H>,
+}
+
+impl<H> Default for Change<H> {
+    fn default() -> Self {
+        Change {
+            guards: Vec::new(),
+            writes: Vec::new(),
+            hub_writes: Vec::new(),
+        }
+    }
+}
+
+impl<H> Change<H> {
+    /// A change of one write.
+    pub fn of(write: Write) -> Self {
+        Change {
+            guards: Vec::new(),
+            writes: vec![write],
+            hub_writes: Vec::new(),
+        }
+    }
+
+    /// A change of hub writes only.
+    pub fn of_hub(hub_writes: Vec<H>) -> Self {
+        Change {
+            guards: Vec::new(),
+            writes: Vec::new(),
+            hub_writes,
+        }
+    }
+}
+
+/// Why a change did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A record that had to be absent is there.
+    #[error("{0} already exists")]
+    Exists(String),
+    /// A record that had to be there is absent.
+    #[error("{0} is not there")]
+    Absent(String),
+    /// A record is in another state.
+    #[error("{0} has changed")]
+    Changed(String),
+    /// The store cannot write now; nothing of the change happened.
+    #[error("the store cannot write now: {0}")]
+    Unavailable(String),
+}
+
+/// The store cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read now: {0}")]
+pub struct ReadError(pub String);
+
+/// Which records a listing gives, in ascending key order.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Conditions that an index answers. A term whose path the store has no index for is ignored:
+    /// callers filter what they get.
+    pub terms: Vec<IndexedTerm>,
+    /// Give records whose key is greater than this one.
+    pub after: Option<String>,
+    /// Give at most this many.
+    pub limit: usize,
+}
+
+/// Keeps everything. Acknowledged means durable: when `commit` gives `Ok` for a change, that change
+/// survives the loss of the process and of power.
+pub trait Store: Send + Sync + 'static {
+    /// A write of an embedded hub's records.
+    type HubWrite: Send + 'static;
+
+    /// Carries out each change, whole or not at all, independent of the others; many callers'
+    /// changes share one durable commit. The answers stand in the order of the changes.
+    fn commit(
+        &self,
+        changes: Vec<Change<Self::HubWrite>>,
+    ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send;
+
+    /// All provisioning services, by name.
+    fn services(&self) -> impl Future<Output = Result<Vec<ProvisioningService>, ReadError>> + Send;
+
+    /// The provisioning service with this id scope.
+    fn service(
+        &self,
+        scope: &IdScope,
+    ) -> impl Future<Output = Result<Option<ProvisioningService>, ReadError>> + Send;
+
+    /// The individual enrollment for a registration id.
+    fn individual(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+    ) -> impl Future<Output = Result<Option<IndividualEnrollment>, ReadError>> + Send;
+
+    /// An enrollment group.
+    fn group(
+        &self,
+        scope: &IdScope,
+        id: &EnrollmentGroupId,
+    ) -> impl Future<Output = Result<Option<EnrollmentGroup>, ReadError>> + Send;
+
+    /// Individual enrollments in key order; keys are [`RegistrationId::key`].
+    fn individuals(
+        &self,
+        scope: &IdScope,
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Vec<IndividualEnrollment>, ReadError>> + Send;
+
+    /// Enrollment groups in key order; keys are [`EnrollmentGroupId::key`].
+    fn groups(
+        &self,
+        scope: &IdScope,
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Vec<EnrollmentGroup>, ReadError>> + Send;
+
+    /// All groups with one kind of attestation, for matching a device to its group.
+    fn groups_by_kind(
+        &self,
+        scope: &IdScope,
+        kind: AttestationKind,
+    ) -> impl Future<Output = Result<Vec<EnrollmentGroup>, ReadError>> + Send;
+
+    /// All CA certificates of a service, by name.
+    fn certificates(
+        &self,
+        scope: &IdScope,
+    ) -> impl Future<Output = Result<Vec<CaCertificate>, ReadError>> + Send;
+
+    /// One CA certificate.
+    fn certificate(
+        &self,
+        scope: &IdScope,
+        name: &CertificateName,
+    ) -> impl Future<Output = Result<Option<CaCertificate>, ReadError>> + Send;
+
+    /// A registration.
+    fn registration(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+    ) -> impl Future<Output = Result<Option<Registration>, ReadError>> + Send;
+
+    /// Registrations that came through one group, in key order.
+    fn registrations_of_group(
+        &self,
+        scope: &IdScope,
+        group: &EnrollmentGroupId,
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Vec<Registration>, ReadError>> + Send;
+
+    /// An operation.
+    fn operation(
+        &self,
+        scope: &IdScope,
+        id: &OperationId,
+    ) -> impl Future<Output = Result<Option<Operation>, ReadError>> + Send;
+
+    /// Operations that are not finished, oldest first.
+    fn unfinished_operations(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Operation>, ReadError>> + Send;
+
+    /// Removes finished operations last changed before `before`; gives how many.
+    fn purge_operations(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
+
+    /// Keeps decision traces, drops those begun before `oldest`, and of the rest the oldest past
+    /// `most`. Not part of any registering commit.
+    fn keep_traces(
+        &self,
+        traces: Vec<DecisionTrace>,
+        oldest: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = Result<(), ReadError>> + Send;
+
+    /// The trace with this tracking id, whichever service it belongs to.
+    fn trace(
+        &self,
+        id: &TrackingId,
+    ) -> impl Future<Output = Result<Option<DecisionTrace>, ReadError>> + Send;
+
+    /// The last traces of a registration id in a service, newest first. The id need not be valid.
+    fn traces_of(
+        &self,
+        scope: &IdScope,
+        registration_id: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DecisionTrace>, ReadError>> + Send;
+
+    /// True when the store can commit now: the readiness check.
+    fn ready(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
+}
+
+/// Cuts a batch that was fetched with one item more than wanted into a page.
+///
+/// `items` holds at most `wanted + 1`; `key` names an item for the continuation.
+pub fn into_page<T>(mut items: Vec<T>, wanted: usize, key: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > wanted;
+    items.truncate(wanted);
+    let continuation = if more { items.last().map(key) } else { None };
+    Page {
+        items,
+        continuation,
+    }
+}
