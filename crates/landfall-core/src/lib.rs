@@ -2,7 +2,7 @@
 //!
 //! One registration, in ten lines:
 //! 1. an adapter (HTTPS today) turns bytes into an [`exchange::Exchange`];
-//! 2. `authentication` holds its evidence against the enrollment in force and gives [`attestation::Attested`];
+//! 2. [`authentication`] holds its evidence against the enrollment in force and gives [`attestation::Attested`];
 //! 3. [`registration::operation::Operation`] begins from that proof and says its next step;
 //! 4. [`allocation`] picks one of the [`linked_hub`]s;
 //! 5. the [`linked_hub::HubRegistry`] port makes, keeps, moves or resets the device there;
@@ -14,6 +14,7 @@
 
 pub mod allocation;
 pub mod attestation;
+pub mod authentication;
 pub mod certificate;
 pub mod clock;
 pub mod document;
