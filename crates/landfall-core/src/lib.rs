@@ -9,9 +9,10 @@
 //! 6. the [`store::Store`] port writes operation, registration and device in one durable commit;
 //! 7. `landfall-wire` says the answer; [`trace`] keeps the reason.
 //!
-//! Rules of this floor: nothing here awaits except `administration`, which awaits ports only;
+//! Rules of this floor: nothing here awaits except [`administration`], which awaits ports only;
 //! time and chance are arguments; JSON is an opaque [`document::Document`].
 
+pub mod administration;
 pub mod allocation;
 pub mod attestation;
 pub mod authentication;

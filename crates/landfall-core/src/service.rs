@@ -1,5 +1,7 @@
 //! The provisioning service: one id scope with its own policies, settings and linked hubs.
 
+pub mod access;
+
 use crate::clock::{Entropy, Timestamp};
 use crate::enrollment::AllocationPolicy;
 use crate::id::{Etag, IdScope, PolicyName, ServiceName};
