@@ -1,0 +1,16 @@
+//! What a hub does for its devices: identities, twins and queries, without sockets.
+//!
+//! [`registry`] keeps device and module identities for operators and fulfils the provisioning
+//! service's [`landfall_core::linked_hub::HubRegistry`]; [`twin`] changes twins; [`query`] answers
+//! the hub's query language. All of it reaches records through the [`store::HubStore`] port.
+
+pub mod access;
+#[cfg(feature = "conformance")]
+#[expect(clippy::expect_used, reason = "a suite fails by panicking")]
+pub mod conformance;
+pub mod device;
+pub mod error;
+pub mod policy;
+pub mod registry;
+pub mod store;
+pub mod twin;

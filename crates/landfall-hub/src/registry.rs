@@ -1,0 +1,108 @@
+//! The identity registry of a hub: devices, modules and their twins, for operators and for the
+//! provisioning service.
+//!
+//! Called by the server's `hub_api` (one method per call of the hub API) and, through
+//! [`EmbeddedHubs`], by the registration driver. A change is read, computed and
+//! committed with the revision that was read; when someone else was faster, it is read again.
+
+mod authentication;
+mod bulk;
+mod devices;
+pub mod identity;
+mod modules;
+mod placement;
+mod twins;
+
+use landfall_core::clock::{Entropy, Timestamp};
+use landfall_core::id::{Etag, HubHostName};
+use landfall_core::store::{Change, CommitError};
+
+pub use authentication::AuthenticationRequest;
+pub use bulk::{BulkAsk, BulkFailure, BulkItem, MOST_BULK_ITEMS};
+pub use devices::MOST_LISTED_DEVICES;
+pub use modules::MOST_MODULES;
+pub use placement::EmbeddedHubs;
+
+use crate::error::HubError;
+use crate::store::{HubStore, HubWrite};
+
+/// How often a change looks again when others are faster.
+const ATTEMPTS: usize = 8;
+
+/// One hub's registry at one moment: what a request works with.
+pub struct Registry<'a, S> {
+    store: &'a S,
+    hub: &'a HubHostName,
+    now: Timestamp,
+    entropy: &'a dyn Entropy,
+}
+
+/// Which state of a record a caller wants to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Whatever it is, as long as it is there.
+    Any,
+    /// The one with this etag.
+    Etag(Etag),
+}
+
+impl IfMatch {
+    /// Holds the state a caller knows against the record's.
+    fn check(&self, etag: &Etag, what: impl FnOnce() -> String) -> Result<(), HubError> {
+        match self {
+            IfMatch::Etag(known) if known != etag => Err(HubError::PreconditionFailed(what())),
+            IfMatch::Any | IfMatch::Etag(_) => Ok(()),
+        }
+    }
+}
+
+/// What a change writes, and what it leaves.
+struct Plan<T> {
+    writes: Vec<HubWrite>,
+    result: T,
+}
+
+impl<'a, S: HubStore> Registry<'a, S> {
+    /// The registry of `hub` at `now`.
+    pub fn new(
+        store: &'a S,
+        hub: &'a HubHostName,
+        now: Timestamp,
+        entropy: &'a dyn Entropy,
+    ) -> Self {
+        Registry {
+            store,
+            hub,
+            now,
+            entropy,
+        }
+    }
+
+    /// Commits writes as one change. Nothing to write is done at once.
+    async fn commit(&self, writes: Vec<HubWrite>) -> Result<(), CommitError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .commit(vec![Change::of_hub(writes)])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(CommitError::Unavailable("no answer".to_owned())))
+    }
+
+    /// Carries out a plan; `None` when a record was no longer as the plan had read it.
+    async fn attempt<T>(&self, plan: Plan<T>) -> Result<Option<T>, HubError> {
+        match self.commit(plan.writes).await {
+            Ok(()) => Ok(Some(plan.result)),
+            Err(CommitError::Unavailable(cause)) => Err(HubError::Unavailable(cause)),
+            Err(CommitError::Exists(_) | CommitError::Absent(_) | CommitError::Changed(_)) => {
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Others were faster every time.
+fn overtaken() -> HubError {
+    HubError::Unavailable(format!("overtaken by other changes {ATTEMPTS} times"))
+}
