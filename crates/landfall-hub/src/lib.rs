@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod device;
 pub mod error;
 pub mod policy;
+pub mod query;
 pub mod registry;
 pub mod store;
 pub mod twin;
