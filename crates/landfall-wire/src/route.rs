@@ -1,0 +1,276 @@
+//! Every public path, written once. A path is split, percent-decoded segment by segment, and
+//! matched without case on its fixed segments; methods are judged by the face that it belongs to.
+
+use percent_encoding::percent_decode_str;
+
+/// The face that a path belongs to, with what the path names. Ids are decoded, not yet parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The device API.
+    Device(DeviceRoute),
+    /// The service API.
+    Service(ServiceRoute),
+    /// The control plane.
+    Control(ControlRoute),
+    /// The hub API.
+    Hub(HubRoute),
+    /// Landfall's own routes, listed in docs/divergences.md.
+    Own(OwnRoute),
+}
+
+/// Paths of the device API.
+///
+/// Source: docs/protocol/device-api.md §1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceRoute {
+    /// `/{scope}/registrations/{id}/register`
+    Register(String, String),
+    /// `/{scope}/registrations/{id}/operations/{operation}`
+    Operation(String, String, String),
+    /// `/{scope}/registrations/{id}`
+    Registration(String, String),
+}
+
+/// The two collections of the service API that share one form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// `/enrollments`
+    Individuals,
+    /// `/enrollmentGroups`
+    Groups,
+}
+
+/// Paths of the service API.
+///
+/// Source: docs/protocol/service-api.md §4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceRoute {
+    /// `/enrollments`, `/enrollmentGroups`: bulk.
+    Bulk(Collection),
+    /// `/enrollments/{id}`; `query` by POST is the query.
+    Item(Collection, String),
+    /// `/enrollments/{id}/attestationmechanism`
+    AttestationMechanism(Collection, String),
+    /// `/registrations/{id}`
+    Registration(String),
+    /// `/registrations/{group}/query`
+    RegistrationQuery(String),
+}
+
+/// Paths of the control plane, below `/subscriptions/{s}/resourceGroups/{g}/providers/
+/// Microsoft.Devices/provisioningServices`.
+///
+/// Source: docs/protocol/control-plane.md §5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRoute {
+    /// The subscription named in the path.
+    pub subscription: String,
+    /// The resource group named in the path.
+    pub resource_group: String,
+    /// The provisioning service, by name.
+    pub service: String,
+    /// What of the service.
+    pub target: ControlTarget,
+}
+
+/// What a control plane path names of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlTarget {
+    /// `/certificates`
+    Certificates,
+    /// `/certificates/{name}`
+    Certificate(String),
+    /// `/certificates/{name}/generateVerificationCode`
+    VerificationCode(String),
+    /// `/certificates/{name}/verify`
+    Verify(String),
+}
+
+/// Paths of the hub API.
+///
+/// Source: docs/protocol/hub-api.md §1.2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubRoute {
+    /// `/devices`
+    Devices,
+    /// `/devices/query` by POST; by another method a device of that name.
+    Query,
+    /// `/devices/{id}`
+    Device(String),
+    /// `/devices/{id}/modules`
+    Modules(String),
+    /// `/devices/{id}/modules/{module}`
+    Module(String, String),
+    /// `/twins/{id}`
+    Twin(String),
+    /// `/twins/{id}/modules/{module}`
+    ModuleTwin(String, String),
+    /// `/statistics/devices`
+    DeviceStatistics,
+    /// `/statistics/service`
+    ServiceStatistics,
+    /// A path of the hub API that this build does not serve.
+    NotServed,
+}
+
+/// Landfall's own routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnRoute {
+    /// `/landfall/services`
+    Services,
+    /// `/landfall/services/{name}`
+    Service(String),
+    /// `/landfall/traces/{tracking id}`
+    Trace(String),
+    /// `/landfall/registrations/{id}/traces`
+    RegistrationTraces(String),
+}
+
+/// Says whose path this is; `None` when no face knows it.
+pub fn parse(path: &str) -> Option<Route> {
+    let path = path.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let segments = path
+        .split('/')
+        .map(|segment| {
+            percent_decode_str(segment)
+                .decode_utf8()
+                .map(|text| text.into_owned())
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .ok()?;
+    let lower: Vec<String> = segments
+        .iter()
+        .map(|segment| segment.to_ascii_lowercase())
+        .collect();
+    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let at = |index: usize| segments.get(index).cloned().unwrap_or_default();
+
+    let route = match lower.as_slice() {
+        ["enrollments", ..] => Route::Service(collection(Collection::Individuals, &lower, &at)?),
+        ["enrollmentgroups", ..] => Route::Service(collection(Collection::Groups, &lower, &at)?),
+        ["registrations", _] => Route::Service(ServiceRoute::Registration(at(1))),
+        ["registrations", _, "query"] => Route::Service(ServiceRoute::RegistrationQuery(at(1))),
+        ["subscriptions", ..] => Route::Control(control(&lower, &at)?),
+        ["landfall", "services"] => Route::Own(OwnRoute::Services),
+        ["landfall", "services", _] => Route::Own(OwnRoute::Service(at(2))),
+        ["landfall", "traces", _] => Route::Own(OwnRoute::Trace(at(2))),
+        ["landfall", "registrations", _, "traces"] => {
+            Route::Own(OwnRoute::RegistrationTraces(at(2)))
+        }
+        [
+            "devices" | "twins" | "statistics" | "configurations" | "jobs" | "messages"
+            | "digitaltwins",
+            ..,
+        ] => Route::Hub(hub(&lower, &at)),
+        [_, "registrations", _] => Route::Device(DeviceRoute::Registration(at(0), at(2))),
+        [_, "registrations", _, "register"] => Route::Device(DeviceRoute::Register(at(0), at(2))),
+        [_, "registrations", _, "operations", _] => {
+            Route::Device(DeviceRoute::Operation(at(0), at(2), at(4)))
+        }
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn collection(
+    which: Collection,
+    lower: &[&str],
+    at: &dyn Fn(usize) -> String,
+) -> Option<ServiceRoute> {
+    match lower {
+        [_] => Some(ServiceRoute::Bulk(which)),
+        [_, _] => Some(ServiceRoute::Item(which, at(1))),
+        [_, _, "attestationmechanism"] => Some(ServiceRoute::AttestationMechanism(which, at(1))),
+        _ => None,
+    }
+}
+
+fn control(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<ControlRoute> {
+    let [
+        "subscriptions",
+        _,
+        "resourcegroups",
+        _,
+        "providers",
+        "microsoft.devices",
+        "provisioningservices",
+        _,
+        "certificates",
+        rest @ ..,
+    ] = lower
+    else {
+        return None;
+    };
+    let target = match rest {
+        [] => ControlTarget::Certificates,
+        [_] => ControlTarget::Certificate(at(9)),
+        [_, "generateverificationcode"] => ControlTarget::VerificationCode(at(9)),
+        [_, "verify"] => ControlTarget::Verify(at(9)),
+        _ => return None,
+    };
+    Some(ControlRoute {
+        subscription: at(1),
+        resource_group: at(3),
+        service: at(7),
+        target,
+    })
+}
+
+fn hub(lower: &[&str], at: &dyn Fn(usize) -> String) -> HubRoute {
+    match lower {
+        ["devices"] => HubRoute::Devices,
+        ["devices", "query"] => HubRoute::Query,
+        ["devices", _] => HubRoute::Device(at(1)),
+        ["devices", _, "modules"] => HubRoute::Modules(at(1)),
+        ["devices", _, "modules", _] => HubRoute::Module(at(1), at(3)),
+        ["twins", _] => HubRoute::Twin(at(1)),
+        ["twins", _, "modules", _] => HubRoute::ModuleTwin(at(1), at(3)),
+        ["statistics", "devices"] => HubRoute::DeviceStatistics,
+        ["statistics", "service"] => HubRoute::ServiceStatistics,
+        _ => HubRoute::NotServed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_segments_ignore_case_and_ids_are_decoded_once() {
+        assert_eq!(
+            parse("/enrollmentgroups/a%3Ab/attestationMechanism"),
+            Some(Route::Service(ServiceRoute::AttestationMechanism(
+                Collection::Groups,
+                "a:b".into()
+            )))
+        );
+        assert_eq!(
+            parse("/enrollments/"),
+            Some(Route::Service(ServiceRoute::Bulk(Collection::Individuals)))
+        );
+        assert_eq!(
+            parse("/0ne1/registrations/d%2541/register"),
+            Some(Route::Device(DeviceRoute::Register(
+                "0ne1".into(),
+                "d%41".into()
+            )))
+        );
+        assert_eq!(
+            parse("/devices/%24edgeAgent"),
+            Some(Route::Hub(HubRoute::Device("$edgeAgent".into())))
+        );
+        assert_eq!(parse("/nothing"), None);
+        assert_eq!(parse("/%ff/registrations/a"), None);
+    }
+
+    #[test]
+    fn a_group_called_registrations_is_not_taken_for_a_device() {
+        assert_eq!(
+            parse("/registrations/registrations/query"),
+            Some(Route::Service(ServiceRoute::RegistrationQuery(
+                "registrations".into()
+            )))
+        );
+    }
+}
