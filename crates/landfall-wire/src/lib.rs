@@ -5,6 +5,7 @@
 //! only place that knows status codes and error numbers. [`client`] holds the other ends.
 
 pub mod api_version;
+pub mod client;
 pub mod control;
 pub mod device;
 pub mod fault;

@@ -1,0 +1,71 @@
+//! The calls of the hub API that an operator's tool needs. Called by the command line.
+//!
+//! Source: docs/protocol/hub-api.md §1.2.
+
+use http::Method;
+use serde_json::json;
+
+use super::{Authorization, Draft, Pages};
+use crate::message::Request;
+
+/// The version asked for.
+///
+/// Source: docs/protocol/hub-api.md §0, rule 8 [S].
+pub const API_VERSION: &str = "2021-04-12";
+
+fn draft(method: Method, segments: &[&str], authorization: &Authorization) -> Draft {
+    Draft::new(method, segments)
+        .parameter("api-version", API_VERSION)
+        .authorized(authorization)
+}
+
+/// Reads a device identity.
+pub fn device(authorization: &Authorization, id: &str) -> Request {
+    draft(Method::GET, &["devices", id], authorization).done()
+}
+
+/// Reads a device's twin.
+pub fn twin(authorization: &Authorization, id: &str) -> Request {
+    draft(Method::GET, &["twins", id], authorization).done()
+}
+
+/// Removes a device identity, in whatever state it is.
+pub fn delete_device(authorization: &Authorization, id: &str) -> Request {
+    draft(Method::DELETE, &["devices", id], authorization)
+        .if_match(Some("*"))
+        .done()
+}
+
+/// Asks for the next page of what `query` picks.
+pub fn query(authorization: &Authorization, query: &str, pages: &Pages) -> Request {
+    pages
+        .mark(draft(Method::POST, &["devices", "query"], authorization))
+        .json(&json!({ "query": query }))
+        .done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{self, HubRoute, Route};
+
+    #[test]
+    fn every_call_reaches_the_route_it_is_meant_for() {
+        let who = Authorization::bearer("t");
+        let pages = Pages::new(None);
+        for (request, wanted) in [
+            (device(&who, "$edge/1"), HubRoute::Device("$edge/1".into())),
+            (twin(&who, "Dev 1"), HubRoute::Twin("Dev 1".into())),
+            (
+                query(&who, "SELECT * FROM devices", &pages),
+                HubRoute::Query,
+            ),
+        ] {
+            assert_eq!(route::parse(&request.path), Some(Route::Hub(wanted)));
+            assert_eq!(
+                request.parameter("api-version").as_deref(),
+                Some(API_VERSION)
+            );
+        }
+    }
+}
