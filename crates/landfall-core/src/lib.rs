@@ -18,6 +18,8 @@ pub mod attestation;
 pub mod authentication;
 pub mod certificate;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod document;
 pub mod enrollment;
 pub mod error;

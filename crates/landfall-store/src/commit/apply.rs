@@ -1,0 +1,113 @@
+//! One change, carried out inside its savepoint: first every guard, then every write.
+
+use landfall_core::clock::Timestamp;
+use landfall_core::store::{Change, Guard, Write};
+use landfall_hub::store::HubWrite;
+
+use crate::dialect::{Fault, Session};
+use crate::secret::Sealer;
+use crate::{certificates, devices, enrollments, hubs, operations, registrations, services};
+
+/// Holds the guards and carries out the writes. On an error the caller undoes what was written.
+pub(super) fn change(
+    session: &Session,
+    sealer: &Sealer,
+    change: &Change<HubWrite>,
+) -> Result<(), Fault> {
+    for guard in &change.guards {
+        hold(session, guard)?;
+    }
+    for one in &change.writes {
+        write(session, sealer, one)?;
+    }
+    for one in &change.hub_writes {
+        hub_write(session, sealer, one)?;
+    }
+    Ok(())
+}
+
+/// Writes the time, to show that writing works: a value that was there already would cost no write.
+pub(super) fn sign_of_life(session: &Session, now: Timestamp) -> Result<(), Fault> {
+    session.execute(
+        "INSERT INTO store_facts (name, value) VALUES ('sign of life', $1)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[now.unix_micros().to_be_bytes().to_vec().into()],
+    )?;
+    Ok(())
+}
+
+fn hold(session: &Session, guard: &Guard) -> Result<(), Fault> {
+    match guard {
+        Guard::Individual(scope, id, expect) => {
+            enrollments::guard_individual(session, scope, id, expect)
+        }
+        Guard::Group(scope, id, expect) => enrollments::guard_group(session, scope, id, expect),
+        Guard::IdentityUnused(scope, id, identity) => {
+            enrollments::identity_unused(session, scope, id, identity)
+        }
+        Guard::CertificateUnused(scope, name, thumbprint) => {
+            certificates::unused(session, scope, name, thumbprint)
+        }
+    }
+}
+
+fn write(session: &Session, sealer: &Sealer, write: &Write) -> Result<(), Fault> {
+    let (scope, outcome) = match write {
+        Write::PutService(service, expect) => {
+            return services::put(session, sealer, service, expect);
+        }
+        Write::DeleteService(scope, expect) => return services::delete(session, scope, expect),
+        Write::PutIndividual(scope, enrollment, expect) => (
+            scope,
+            enrollments::put_individual(session, sealer, scope, enrollment, expect),
+        ),
+        Write::DeleteIndividual(scope, id, expect) => (
+            scope,
+            enrollments::delete_individual(session, scope, id, expect),
+        ),
+        Write::PutGroup(scope, group, expect) => (
+            scope,
+            enrollments::put_group(session, sealer, scope, group, expect),
+        ),
+        Write::DeleteGroup(scope, id, expect) => {
+            (scope, enrollments::delete_group(session, scope, id, expect))
+        }
+        Write::PutCertificate(scope, ca, expect) => {
+            (scope, certificates::put(session, scope, ca, expect))
+        }
+        Write::DeleteCertificate(scope, name, expect) => {
+            (scope, certificates::delete(session, scope, name, expect))
+        }
+        Write::PutRegistration(scope, registration, expect) => (
+            scope,
+            registrations::put(session, scope, registration, expect),
+        ),
+        Write::DeleteRegistration(scope, id, expect) => {
+            (scope, registrations::delete(session, scope, id, expect))
+        }
+        Write::PutOperation(operation) => (
+            &operation.id_scope,
+            operations::put(session, sealer, operation),
+        ),
+    };
+    outcome.map_err(|fault| fault.orphan_of(|| services::spoken(scope)))
+}
+
+fn hub_write(session: &Session, sealer: &Sealer, write: &HubWrite) -> Result<(), Fault> {
+    match write {
+        HubWrite::PutHub(hub, expect) => hubs::put(session, sealer, hub, *expect),
+        HubWrite::DeleteHub(hub) => hubs::delete(session, hub),
+        HubWrite::PutDevice(hub, device, expect) => {
+            devices::put_device(session, sealer, hub, device, *expect)
+        }
+        HubWrite::DeleteDevice(hub, id, expect) => {
+            devices::delete_device(session, hub, id, *expect)
+        }
+        HubWrite::PutModule(hub, module, expect) => {
+            devices::put_module(session, sealer, hub, module, *expect)
+        }
+        HubWrite::DeleteModule(hub, device, id, expect) => {
+            devices::delete_module(session, hub, device, id, *expect)
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Devices and modules of embedded hubs: rows, reads and writes, with the path table of tags.
+
+mod record;
+mod selection;
+
+use landfall_core::id::{DeviceId, HubHostName, ModuleId};
+use landfall_hub::device::{Device, Module};
+use landfall_hub::store::{HubExpect, HubSelection};
+
+use self::record::{DeviceRecord, ModuleRecord};
+use crate::dialect::{Fault, Read, Row, Session};
+use crate::expectation::meets_revision;
+use crate::hubs;
+use crate::record::{KeysRecord, column_word, from_text, id, open, seal, to_text};
+use crate::secret::Sealer;
+use crate::tags;
+
+const DEVICES: &str = "devices";
+const MODULES: &str = "modules";
+
+/// One device.
+pub(crate) fn device<'a>(hub: &'a HubHostName, id: &'a DeviceId) -> Read<'a, Device> {
+    Read::new(
+        "SELECT hub, device, revision, tags, record, secrets FROM devices
+         WHERE hub = $1 AND device = $2",
+        vec![hub.key().into(), id.as_str().into()],
+        decode_device,
+    )
+}
+
+/// A page of devices.
+pub(crate) fn devices<'a>(hub: &'a HubHostName, selection: &'a HubSelection) -> Read<'a, Device> {
+    selection::devices(
+        "d.hub, d.device, d.revision, d.tags, d.record, d.secrets",
+        hub,
+        selection,
+    )
+    .read(decode_device)
+}
+
+/// One module.
+pub(crate) fn module<'a>(
+    hub: &'a HubHostName,
+    device: &'a DeviceId,
+    id: &'a ModuleId,
+) -> Read<'a, Module> {
+    Read::new(
+        "SELECT hub, device, module, revision, tags, record, secrets FROM modules
+         WHERE hub = $1 AND device = $2 AND module = $3",
+        vec![hub.key().into(), device.as_str().into(), id.as_str().into()],
+        decode_module,
+    )
+}
+
+/// All modules of a device, by id.
+pub(crate) fn modules_of<'a>(hub: &'a HubHostName, device: &'a DeviceId) -> Read<'a, Module> {
+    Read::new(
+        "SELECT hub, device, module, revision, tags, record, secrets FROM modules
+         WHERE hub = $1 AND device = $2 ORDER BY module",
+        vec![hub.key().into(), device.as_str().into()],
+        decode_module,
+    )
+}
+
+/// A page of modules of all devices.
+pub(crate) fn modules<'a>(hub: &'a HubHostName, selection: &'a HubSelection) -> Read<'a, Module> {
+    selection::modules(
+        "d.hub, d.device, d.module, d.revision, d.tags, d.record, d.secrets",
+        hub,
+        selection,
+    )
+    .read(decode_module)
+}
+
+fn decode_device(row: &Row<'_>, sealer: &Sealer) -> Result<Device, Fault> {
+    let record: DeviceRecord = from_text(DEVICES, row.text(4)?)?;
+    let keys = keys(
+        sealer,
+        DEVICES,
+        &[row.text(0)?, row.text(1)?],
+        row.bytes(5)?,
+    )?;
+    record.read(id(row.text(1)?)?, row.integer(2)?, row.text(3)?, keys)
+}
+
+fn decode_module(row: &Row<'_>, sealer: &Sealer) -> Result<Module, Fault> {
+    let record: ModuleRecord = from_text(MODULES, row.text(5)?)?;
+    let place = [row.text(0)?, row.text(1)?, row.text(2)?];
+    let keys = keys(sealer, MODULES, &place, row.bytes(6)?)?;
+    let ids = (id(row.text(1)?)?, id(row.text(2)?)?);
+    record.read(ids, row.integer(3)?, row.text(4)?, keys)
+}
+
+fn keys(
+    sealer: &Sealer,
+    table: &str,
+    place: &[&str],
+    blob: Option<&[u8]>,
+) -> Result<Option<KeysRecord>, Fault> {
+    match blob {
+        None => Ok(None),
+        blob => open(sealer, table, place, blob).map(Some),
+    }
+}
+
+/// Revision and tags of what is there.
+type Standing = Option<(i64, String)>;
+
+fn standing_device(session: &Session, hub: &HubHostName, id: &DeviceId) -> Result<Standing, Fault> {
+    session.first(
+        "SELECT revision, tags FROM devices WHERE hub = $1 AND device = $2",
+        &[hub.key().into(), id.as_str().into()],
+        |row| Ok((row.integer(0)?, row.text(1)?.to_owned())),
+    )
+}
+
+fn standing_module(
+    session: &Session,
+    hub: &HubHostName,
+    device: &DeviceId,
+    id: &ModuleId,
+) -> Result<Standing, Fault> {
+    session.first(
+        "SELECT revision, tags FROM modules WHERE hub = $1 AND device = $2 AND module = $3",
+        &[hub.key().into(), device.as_str().into(), id.as_str().into()],
+        |row| Ok((row.integer(0)?, row.text(1)?.to_owned())),
+    )
+}
+
+fn spoken_device(id: &DeviceId) -> String {
+    format!("device '{id}'")
+}
+
+fn spoken_module(device: &DeviceId, id: &ModuleId) -> String {
+    format!("module '{id}' of device '{device}'")
+}
+
+/// Makes or replaces a device.
+pub(crate) fn put_device(
+    session: &Session,
+    sealer: &Sealer,
+    hub: &HubHostName,
+    device: &Device,
+    expect: HubExpect,
+) -> Result<(), Fault> {
+    let id = device.id.as_str();
+    let before = standing_device(session, hub, &device.id)?;
+    let revision = before.as_ref().map(|before| before.0);
+    meets_revision(expect, revision, || spoken_device(&device.id))?;
+    let secrets = record::secrets(&device.authentication)
+        .map(|keys| seal(sealer, DEVICES, &[hub.key(), id], &keys))
+        .transpose()?;
+    let tags = device.twin.tags.as_str();
+    session
+        .execute(
+            "INSERT INTO devices (hub, device, revision, status, iot_edge, tags, record, secrets)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (hub, device) DO UPDATE SET revision = excluded.revision,
+               status = excluded.status, iot_edge = excluded.iot_edge, tags = excluded.tags,
+               record = excluded.record, secrets = excluded.secrets",
+            &[
+                hub.key().into(),
+                id.into(),
+                (revision.unwrap_or(0) + 1).into(),
+                column_word(&device.status).into(),
+                i64::from(device.iot_edge).into(),
+                tags.into(),
+                to_text(&DeviceRecord::of(device)?)?.into(),
+                secrets.into(),
+            ],
+        )
+        .map_err(|fault| fault.orphan_of(|| hubs::spoken(hub)))?;
+    let before = before.map(|before| before.1).unwrap_or_default();
+    keep_tags(session, (hub, id, ""), &before, tags)
+}
+
+/// Makes or replaces a module of a device that is there.
+pub(crate) fn put_module(
+    session: &Session,
+    sealer: &Sealer,
+    hub: &HubHostName,
+    module: &Module,
+    expect: HubExpect,
+) -> Result<(), Fault> {
+    let (device, id) = (module.device_id.as_str(), module.id.as_str());
+    let before = standing_module(session, hub, &module.device_id, &module.id)?;
+    let revision = before.as_ref().map(|before| before.0);
+    meets_revision(expect, revision, || {
+        spoken_module(&module.device_id, &module.id)
+    })?;
+    let secrets = record::secrets(&module.authentication)
+        .map(|keys| seal(sealer, MODULES, &[hub.key(), device, id], &keys))
+        .transpose()?;
+    let tags = module.twin.tags.as_str();
+    session
+        .execute(
+            "INSERT INTO modules (hub, device, module, revision, tags, record, secrets)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (hub, device, module) DO UPDATE SET revision = excluded.revision,
+               tags = excluded.tags, record = excluded.record, secrets = excluded.secrets",
+            &[
+                hub.key().into(),
+                device.into(),
+                id.into(),
+                (revision.unwrap_or(0) + 1).into(),
+                tags.into(),
+                to_text(&ModuleRecord::of(module)?)?.into(),
+                secrets.into(),
+            ],
+        )
+        .map_err(|fault| fault.orphan_of(|| spoken_device(&module.device_id)))?;
+    let before = before.map(|before| before.1).unwrap_or_default();
+    keep_tags(session, (hub, device, id), &before, tags)
+}
+
+/// Removes a device and its modules.
+pub(crate) fn delete_device(
+    session: &Session,
+    hub: &HubHostName,
+    id: &DeviceId,
+    expect: HubExpect,
+) -> Result<(), Fault> {
+    let before = standing_device(session, hub, id)?;
+    let revision = before.as_ref().map(|before| before.0);
+    meets_revision(expect, revision, || spoken_device(id))?;
+    for module in module_ids(session, hub, id)? {
+        delete_module(session, hub, id, &module, HubExpect::Anything)?;
+    }
+    session.execute(
+        "DELETE FROM devices WHERE hub = $1 AND device = $2",
+        &[hub.key().into(), id.as_str().into()],
+    )?;
+    let before = before.map(|before| before.1).unwrap_or_default();
+    keep_tags(session, (hub, id.as_str(), ""), &before, "")
+}
+
+fn module_ids(
+    session: &Session,
+    hub: &HubHostName,
+    device: &DeviceId,
+) -> Result<Vec<ModuleId>, Fault> {
+    session.every(
+        "SELECT module FROM modules WHERE hub = $1 AND device = $2 ORDER BY module",
+        &[hub.key().into(), device.as_str().into()],
+        |row| id(row.text(0)?),
+    )
+}
+
+/// Removes a module.
+pub(crate) fn delete_module(
+    session: &Session,
+    hub: &HubHostName,
+    device: &DeviceId,
+    id: &ModuleId,
+    expect: HubExpect,
+) -> Result<(), Fault> {
+    let before = standing_module(session, hub, device, id)?;
+    let revision = before.as_ref().map(|before| before.0);
+    meets_revision(expect, revision, || spoken_module(device, id))?;
+    session.execute(
+        "DELETE FROM modules WHERE hub = $1 AND device = $2 AND module = $3",
+        &[hub.key().into(), device.as_str().into(), id.as_str().into()],
+    )?;
+    let before = before.map(|before| before.1).unwrap_or_default();
+    keep_tags(session, (hub, device.as_str(), id.as_str()), &before, "")
+}
+
+fn keep_tags(
+    session: &Session,
+    (hub, device, module): (&HubHostName, &str, &str),
+    before: &str,
+    after: &str,
+) -> Result<(), Fault> {
+    tags::keep_step(
+        before,
+        after,
+        |(path, value)| {
+            session.execute(
+                "DELETE FROM twin_tags
+                 WHERE hub = $1 AND path = $2 AND value = $3 AND device = $4 AND module = $5",
+                &[
+                    hub.key().into(),
+                    path.as_str().into(),
+                    value.as_str().into(),
+                    device.into(),
+                    module.into(),
+                ],
+            )
+        },
+        |(path, value)| {
+            session.execute(
+                "INSERT INTO twin_tags (hub, path, value, device, module)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (hub, path, value, device, module) DO NOTHING",
+                &[
+                    hub.key().into(),
+                    path.as_str().into(),
+                    value.as_str().into(),
+                    device.into(),
+                    module.into(),
+                ],
+            )
+        },
+    )
+}

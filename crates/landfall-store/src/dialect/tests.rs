@@ -1,0 +1,146 @@
+//! Every read is answered from an index, in its order, without a sort.
+
+use landfall_core::attestation::AttestationKind;
+use landfall_core::id::{
+    CertificateName, DeviceId, EnrollmentGroupId, HubHostName, IdScope, ModuleId, OperationId,
+    RegistrationId, TrackingId,
+};
+use landfall_core::query::{IndexedTerm, Literal, Path as TermPath};
+use landfall_core::store::Selection;
+use landfall_hub::store::HubSelection;
+
+use super::*;
+use crate::{
+    certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+};
+
+fn plan<T>(session: &Session, read: &Read<'_, T>) -> String {
+    let sql = format!("EXPLAIN QUERY PLAN {}", read.sql);
+    let steps = session
+        .every(&sql, &read.values, |row| row.text(3).map(str::to_owned))
+        .expect("a plan");
+    format!("{steps:?} for {}", read.sql)
+}
+
+fn term(path: &[&str], value: Literal) -> IndexedTerm {
+    IndexedTerm {
+        path: TermPath(path.iter().map(|&name| name.to_owned()).collect()),
+        value,
+    }
+}
+
+fn text(value: &str) -> Literal {
+    Literal::Text(value.to_owned())
+}
+
+fn selections() -> Vec<Selection> {
+    let tag = |name| term(&["initialTwin", "tags", name], text("x"));
+    [
+        vec![],
+        vec![term(&["registrationId"], text("x"))],
+        vec![term(&["provisioningStatus"], text("enabled"))],
+        vec![term(&["attestation", "type"], text("tpm"))],
+        vec![term(&["allocationPolicy"], text("static"))],
+        vec![tag("a")],
+        vec![
+            tag("a"),
+            tag("b"),
+            term(&["provisioningStatus"], text("enabled")),
+        ],
+    ]
+    .into_iter()
+    .map(|terms| Selection {
+        terms,
+        after: Some("a".to_owned()),
+        limit: 100,
+    })
+    .collect()
+}
+
+fn hub_selections() -> Vec<HubSelection> {
+    let tag = |name| term(&["tags", name], text("x"));
+    [
+        vec![],
+        vec![term(&["deviceId"], text("x"))],
+        vec![term(&["status"], text("disabled"))],
+        vec![term(&["capabilities", "iotEdge"], Literal::Bool(true))],
+        vec![tag("a")],
+        vec![tag("a"), tag("b"), term(&["status"], text("enabled"))],
+    ]
+    .into_iter()
+    .map(|terms| HubSelection {
+        terms,
+        after: Some(("a".to_owned(), "b".to_owned())),
+        limit: 100,
+    })
+    .collect()
+}
+
+#[test]
+fn every_read_is_answered_from_an_index() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let session = Session::writing(&folder.path().join("plans.db")).expect("opens");
+    session
+        .execute_script(include_str!("../../migrations/sqlite/0001_main_road.sql"))
+        .expect("a schema");
+    let scope = IdScope::parse("0neA").expect("a scope");
+    let hub = HubHostName::parse("hub.example").expect("a hub");
+    let registration = RegistrationId::parse("dev").expect("an id");
+    let group = EnrollmentGroupId::parse("g").expect("an id");
+    let device = DeviceId::parse("dev").expect("an id");
+    let module = ModuleId::parse("m").expect("an id");
+    let operation = OperationId::parse("op").expect("an id");
+    let certificate = CertificateName::parse("root").expect("a name");
+    let tracking = TrackingId::parse("t").expect("an id");
+
+    let mut plans = vec![
+        plan(&session, &services::one(&scope)),
+        plan(&session, &enrollments::individual(&scope, &registration)),
+        plan(&session, &enrollments::group(&scope, &group)),
+        plan(
+            &session,
+            &enrollments::groups_by_kind(&scope, AttestationKind::X509),
+        ),
+        plan(&session, &certificates::all(&scope)),
+        plan(&session, &certificates::one(&scope, &certificate)),
+        plan(&session, &registrations::one(&scope, &registration)),
+        plan(&session, &operations::one(&scope, &operation)),
+        plan(&session, &traces::one(&tracking)),
+        plan(&session, &traces::of_registration(&scope, "dev", 10)),
+        plan(&session, &hubs::one(&hub)),
+        plan(&session, &devices::device(&hub, &device)),
+        plan(&session, &devices::module(&hub, &device, &module)),
+        plan(&session, &devices::modules_of(&hub, &device)),
+    ];
+    for selection in &selections() {
+        plans.push(plan(&session, &enrollments::individuals(&scope, selection)));
+        plans.push(plan(&session, &enrollments::groups(&scope, selection)));
+        plans.push(plan(
+            &session,
+            &registrations::of_group(&scope, &group, selection),
+        ));
+    }
+    for selection in &hub_selections() {
+        plans.push(plan(&session, &devices::devices(&hub, selection)));
+        plans.push(plan(&session, &devices::modules(&hub, selection)));
+    }
+    for plan in &plans {
+        assert!(plan.contains("SEARCH"), "{plan}");
+        assert!(!plan.contains("SCAN"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    // Walks that a bound or a partial index keeps short.
+    let unfinished = plan(&session, &operations::unfinished(10));
+    assert!(unfinished.contains("operations_unfinished"), "{unfinished}");
+    assert!(!unfinished.contains("TEMP B-TREE"), "{unfinished}");
+    let counts = plan(&session, &hubs::counts(&hub));
+    assert!(counts.contains("devices_disabled"), "{counts}");
+    let [_, _, disabled, edge, ..] = &hub_selections()[..] else {
+        panic!("the third and fourth selections are the rare ones");
+    };
+    for (selection, index) in [(disabled, "devices_disabled"), (edge, "devices_edge")] {
+        let plan = plan(&session, &devices::devices(&hub, selection));
+        assert!(plan.contains(index), "{plan}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Enrollments as records. Keys and the webhook's address are sealed apart; etag and tags stand in
+//! columns of their own, except inside an operation, where the record is whole.
+
+use landfall_core::attestation::{AttestationMechanism, TpmAttestation, X509Attestation};
+use landfall_core::document::Document;
+use landfall_core::enrollment::{
+    AllocationPolicy, CustomAllocation, DeviceCapabilities, EnrollmentTerms, ProvisioningStatus,
+    ReprovisionPolicy,
+};
+use landfall_core::id::{CertificateName, Etag, HubHostName};
+use serde::{Deserialize, Serialize};
+
+use crate::certificates::{certificate, der};
+use crate::dialect::Fault;
+use crate::linked_hubs::InitialTwinRecord;
+use crate::record::{AsText, Bytes, KeysRecord, Micros, SlotsRecord};
+
+/// How a device proves itself, without the keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum AttestationRecord {
+    SymmetricKey,
+    Client(SlotsRecord<Bytes>),
+    Signing(SlotsRecord<Bytes>),
+    CaReference(SlotsRecord<AsText<CertificateName>>),
+    Tpm {
+        endorsement_key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        storage_root_key: Option<String>,
+    },
+}
+
+impl From<&AttestationMechanism> for AttestationRecord {
+    fn from(mechanism: &AttestationMechanism) -> Self {
+        match mechanism {
+            AttestationMechanism::SymmetricKey(_) => AttestationRecord::SymmetricKey,
+            AttestationMechanism::X509(X509Attestation::Client(slots)) => {
+                AttestationRecord::Client(SlotsRecord::of(slots, der))
+            }
+            AttestationMechanism::X509(X509Attestation::Signing(slots)) => {
+                AttestationRecord::Signing(SlotsRecord::of(slots, der))
+            }
+            AttestationMechanism::X509(X509Attestation::CaReference(slots)) => {
+                AttestationRecord::CaReference(SlotsRecord::of(slots, |name| AsText(name.clone())))
+            }
+            AttestationMechanism::Tpm(tpm) => AttestationRecord::Tpm {
+                endorsement_key: tpm.endorsement_key.clone(),
+                storage_root_key: tpm.storage_root_key.clone(),
+            },
+        }
+    }
+}
+
+impl AttestationRecord {
+    /// Reads the mechanism back, with the keys from the sealed part.
+    pub(super) fn read(self, keys: Option<KeysRecord>) -> Result<AttestationMechanism, Fault> {
+        Ok(match self {
+            AttestationRecord::SymmetricKey => AttestationMechanism::SymmetricKey(
+                keys.ok_or_else(|| Fault::Record("an enrollment has lost its keys".to_owned()))?
+                    .into(),
+            ),
+            AttestationRecord::Client(slots) => AttestationMechanism::X509(
+                X509Attestation::Client(slots.read(|der| certificate(&der))?),
+            ),
+            AttestationRecord::Signing(slots) => AttestationMechanism::X509(
+                X509Attestation::Signing(slots.read(|der| certificate(&der))?),
+            ),
+            AttestationRecord::CaReference(slots) => AttestationMechanism::X509(
+                X509Attestation::CaReference(slots.read(|name| Ok(name.0))?),
+            ),
+            AttestationRecord::Tpm {
+                endorsement_key,
+                storage_root_key,
+            } => AttestationMechanism::Tpm(TpmAttestation {
+                endorsement_key,
+                storage_root_key,
+            }),
+        })
+    }
+}
+
+/// The sealed part of an enrollment.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct EnrollmentSecrets {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys: Option<KeysRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) webhook_url: Option<String>,
+}
+
+impl EnrollmentSecrets {
+    /// What must be sealed of an enrollment; `None` when nothing.
+    pub(super) fn of(mechanism: &AttestationMechanism, terms: &EnrollmentTerms) -> Option<Self> {
+        let secrets = EnrollmentSecrets {
+            keys: match mechanism {
+                AttestationMechanism::SymmetricKey(keys) => Some(keys.into()),
+                AttestationMechanism::X509(_) | AttestationMechanism::Tpm(_) => None,
+            },
+            webhook_url: terms
+                .custom_allocation
+                .as_ref()
+                .map(|webhook| webhook.webhook_url.clone()),
+        };
+        (secrets.keys.is_some() || secrets.webhook_url.is_some()).then_some(secrets)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct ReprovisionRecord {
+    update_hub: bool,
+    migrate_data: bool,
+}
+
+/// What an enrollment says about its devices.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TermsRecord {
+    status: AsText<ProvisioningStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reprovision: Option<ReprovisionRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    allocation: Option<AsText<AllocationPolicy>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hubs: Vec<AsText<HubHostName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    legacy_hub: Option<AsText<HubHostName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook_api_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook_url: Option<String>,
+    iot_edge: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    initial_twin: Option<InitialTwinRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    extra: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<AsText<Etag>>,
+    created: Micros,
+    updated: Micros,
+}
+
+impl TermsRecord {
+    /// Writes everything down, webhook address included: for records that are sealed whole.
+    pub(crate) fn whole(terms: &EnrollmentTerms) -> Result<Self, Fault> {
+        let mut record = TermsRecord::apart(terms)?;
+        record.initial_twin = terms
+            .initial_twin
+            .as_ref()
+            .map(|twin| InitialTwinRecord::of(twin, true))
+            .transpose()?;
+        record.webhook_url = terms
+            .custom_allocation
+            .as_ref()
+            .map(|webhook| webhook.webhook_url.clone());
+        record.etag = Some(AsText(terms.etag.clone()));
+        Ok(record)
+    }
+
+    /// Writes down what does not stand in columns or in the sealed part.
+    pub(super) fn apart(terms: &EnrollmentTerms) -> Result<Self, Fault> {
+        Ok(TermsRecord {
+            status: AsText(terms.status),
+            reprovision: terms.reprovision.map(|policy| ReprovisionRecord {
+                update_hub: policy.update_hub_assignment,
+                migrate_data: policy.migrate_device_data,
+            }),
+            allocation: terms.allocation.map(AsText),
+            hubs: terms.hubs.iter().cloned().map(AsText).collect(),
+            legacy_hub: terms.legacy_hub.clone().map(AsText),
+            webhook_api_version: terms
+                .custom_allocation
+                .as_ref()
+                .map(|webhook| webhook.api_version.clone()),
+            webhook_url: None,
+            iot_edge: terms.capabilities.iot_edge,
+            initial_twin: terms
+                .initial_twin
+                .as_ref()
+                .map(|twin| InitialTwinRecord::of(twin, false))
+                .transpose()?,
+            extra: terms.extra.clone(),
+            etag: None,
+            created: terms.created.into(),
+            updated: terms.updated.into(),
+        })
+    }
+
+    /// Reads back what was written whole.
+    pub(crate) fn read_whole(mut self) -> Result<EnrollmentTerms, Fault> {
+        let etag = self
+            .etag
+            .take()
+            .ok_or_else(|| Fault::Record("an operation has lost an etag".to_owned()))?;
+        let webhook_url = self.webhook_url.take();
+        Ok(self.read(etag.0, None, webhook_url))
+    }
+
+    /// Reads back, with what stood apart. Empty `tags` are absent ones.
+    pub(super) fn read(
+        self,
+        etag: Etag,
+        tags: Option<Document>,
+        webhook_url: Option<String>,
+    ) -> EnrollmentTerms {
+        EnrollmentTerms {
+            status: self.status.0,
+            reprovision: self.reprovision.map(|policy| ReprovisionPolicy {
+                update_hub_assignment: policy.update_hub,
+                migrate_device_data: policy.migrate_data,
+            }),
+            allocation: self.allocation.map(|word| word.0),
+            hubs: self.hubs.into_iter().map(|hub| hub.0).collect(),
+            legacy_hub: self.legacy_hub.map(|hub| hub.0),
+            custom_allocation: webhook_url.zip(self.webhook_api_version).map(
+                |(webhook_url, api_version)| CustomAllocation {
+                    webhook_url,
+                    api_version,
+                },
+            ),
+            capabilities: DeviceCapabilities {
+                iot_edge: self.iot_edge,
+            },
+            initial_twin: self.initial_twin.map(|record| {
+                let mut twin = record.read();
+                twin.tags = twin.tags.or(tags);
+                twin
+            }),
+            extra: self.extra,
+            etag,
+            created: self.created.into(),
+            updated: self.updated.into(),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Writing enrollments: rows, and in step with them the table of identities and the path table of
+//! tags.
+
+use landfall_core::attestation::{AttestationMechanism, X509Attestation};
+use landfall_core::document::Document;
+use landfall_core::enrollment::{EnrollmentGroup, EnrollmentTerms, IndividualEnrollment};
+use landfall_core::id::{EnrollmentGroupId, IdScope, RegistrationId};
+use landfall_core::store::{CommitError, Expect};
+
+use super::record::EnrollmentSecrets;
+use super::{GroupRecord, IndividualRecord, Kind, TermsRecord};
+use crate::dialect::{Fault, Session};
+use crate::expectation::meets;
+use crate::record::{AsText, Embedded, Version, column_word, seal, to_text};
+use crate::secret::Sealer;
+use crate::services;
+use crate::tags;
+
+/// Makes or replaces an individual enrollment.
+pub(crate) fn put_individual(
+    session: &Session,
+    sealer: &Sealer,
+    scope: &IdScope,
+    enrollment: &IndividualEnrollment,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let (kind, key) = (Kind::Individual, enrollment.registration_id.key());
+    let before = standing_individual(session, scope, key)?;
+    let etag = before.as_ref().map(|before| before.etag.as_str());
+    meets(expect, etag, || {
+        kind.spoken(enrollment.registration_id.as_str())
+    })?;
+    let record = to_text(&IndividualRecord {
+        v: Version,
+        id: AsText(enrollment.registration_id.clone()),
+        device_id: enrollment.device_id.clone().map(AsText),
+        device_information: Embedded::maybe(enrollment.device_information.as_ref())?,
+        attestation: (&enrollment.attestation).into(),
+        terms: TermsRecord::apart(&enrollment.terms)?,
+    })?;
+    let held = identities(&enrollment.attestation);
+    let row = Shared::of(
+        kind,
+        sealer,
+        scope,
+        key,
+        &enrollment.attestation,
+        &enrollment.terms,
+    )?;
+    session.execute(
+        "INSERT INTO individual_enrollments (scope, key, etag, provisioning_status, attestation,
+           allocation, identities, tags, record, secrets)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (scope, key) DO UPDATE SET etag = excluded.etag,
+           provisioning_status = excluded.provisioning_status,
+           attestation = excluded.attestation, allocation = excluded.allocation,
+           identities = excluded.identities, tags = excluded.tags, record = excluded.record,
+           secrets = excluded.secrets",
+        &[
+            scope.key().into(),
+            key.into(),
+            enrollment.terms.etag.as_str().into(),
+            row.status.into(),
+            row.attestation.into(),
+            row.allocation.into(),
+            held.join(" ").into(),
+            row.tags.into(),
+            record.into(),
+            row.secrets.into(),
+        ],
+    )?;
+    let before = before.unwrap_or_default();
+    keep_identities(session, scope, key, &before.identities, &held)?;
+    keep_tags(session, kind, scope, key, &before.tags, row.tags)
+}
+
+/// Makes or replaces a group.
+pub(crate) fn put_group(
+    session: &Session,
+    sealer: &Sealer,
+    scope: &IdScope,
+    group: &EnrollmentGroup,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let (kind, key) = (Kind::Group, group.id.key());
+    let before = standing_group(session, scope, key)?;
+    let etag = before.as_ref().map(|before| before.etag.as_str());
+    meets(expect, etag, || kind.spoken(group.id.as_str()))?;
+    let record = to_text(&GroupRecord {
+        v: Version,
+        id: AsText(group.id.clone()),
+        attestation: (&group.attestation).into(),
+        terms: TermsRecord::apart(&group.terms)?,
+    })?;
+    let row = Shared::of(kind, sealer, scope, key, &group.attestation, &group.terms)?;
+    session.execute(
+        "INSERT INTO enrollment_groups (scope, key, etag, provisioning_status, attestation,
+           allocation, tags, record, secrets)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (scope, key) DO UPDATE SET etag = excluded.etag,
+           provisioning_status = excluded.provisioning_status,
+           attestation = excluded.attestation, allocation = excluded.allocation,
+           tags = excluded.tags, record = excluded.record, secrets = excluded.secrets",
+        &[
+            scope.key().into(),
+            key.into(),
+            group.terms.etag.as_str().into(),
+            row.status.into(),
+            row.attestation.into(),
+            row.allocation.into(),
+            row.tags.into(),
+            record.into(),
+            row.secrets.into(),
+        ],
+    )?;
+    keep_tags(
+        session,
+        kind,
+        scope,
+        key,
+        &before.unwrap_or_default().tags,
+        row.tags,
+    )?;
+    services::advance_trust(session, scope)
+}
+
+/// Removes an individual enrollment, and the registration it let in. A registration of the same id
+/// that a group let in is the group's, and stays.
+pub(crate) fn delete_individual(
+    session: &Session,
+    scope: &IdScope,
+    id: &RegistrationId,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let before = standing_individual(session, scope, id.key())?;
+    let etag = before.as_ref().map(|before| before.etag.as_str());
+    meets(expect, etag, || Kind::Individual.spoken(id.as_str()))?;
+    let before = before.unwrap_or_default();
+    session.execute(
+        "DELETE FROM individual_enrollments WHERE scope = $1 AND key = $2",
+        &[scope.key().into(), id.key().into()],
+    )?;
+    session.execute(
+        "DELETE FROM registrations WHERE scope = $1 AND key = $2 AND group_key = ''",
+        &[scope.key().into(), id.key().into()],
+    )?;
+    keep_identities(session, scope, id.key(), &before.identities, &[])?;
+    keep_tags(session, Kind::Individual, scope, id.key(), &before.tags, "")
+}
+
+/// Removes a group; its registrations stay.
+pub(crate) fn delete_group(
+    session: &Session,
+    scope: &IdScope,
+    id: &EnrollmentGroupId,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let before = standing_group(session, scope, id.key())?;
+    let etag = before.as_ref().map(|before| before.etag.as_str());
+    meets(expect, etag, || Kind::Group.spoken(id.as_str()))?;
+    session.execute(
+        "DELETE FROM enrollment_groups WHERE scope = $1 AND key = $2",
+        &[scope.key().into(), id.key().into()],
+    )?;
+    keep_tags(
+        session,
+        Kind::Group,
+        scope,
+        id.key(),
+        &before.unwrap_or_default().tags,
+        "",
+    )?;
+    services::advance_trust(session, scope)
+}
+
+/// Holds a guard on an individual enrollment.
+pub(crate) fn guard_individual(
+    session: &Session,
+    scope: &IdScope,
+    id: &RegistrationId,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let there = standing_individual(session, scope, id.key())?;
+    let etag = there.as_ref().map(|there| there.etag.as_str());
+    meets(expect, etag, || Kind::Individual.spoken(id.as_str()))
+}
+
+/// Holds a guard on a group.
+pub(crate) fn guard_group(
+    session: &Session,
+    scope: &IdScope,
+    id: &EnrollmentGroupId,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let there = standing_group(session, scope, id.key())?;
+    let etag = there.as_ref().map(|there| there.etag.as_str());
+    meets(expect, etag, || Kind::Group.spoken(id.as_str()))
+}
+
+/// Refuses when another individual enrollment holds this certificate or endorsement key.
+pub(crate) fn identity_unused(
+    session: &Session,
+    scope: &IdScope,
+    id: &RegistrationId,
+    identity: &str,
+) -> Result<(), Fault> {
+    let holder = session.first(
+        "SELECT key FROM individual_identities
+         WHERE scope = $1 AND identity = $2 AND key <> $3 ORDER BY key LIMIT 1",
+        &[
+            scope.key().into(),
+            tags::short(identity).into(),
+            id.key().into(),
+        ],
+        |row| row.text(0).map(str::to_owned),
+    )?;
+    match holder {
+        Some(key) => Err(Fault::Refused(CommitError::Exists(format!(
+            "{} with the same certificate or endorsement key",
+            Kind::Individual.spoken(&key)
+        )))),
+        None => Ok(()),
+    }
+}
+
+/// What is there of an enrollment, as far as a write needs it.
+#[derive(Debug, Default)]
+struct Standing {
+    etag: String,
+    tags: String,
+    identities: String,
+}
+
+fn standing_individual(
+    session: &Session,
+    scope: &IdScope,
+    key: &str,
+) -> Result<Option<Standing>, Fault> {
+    session.first(
+        "SELECT etag, tags, identities FROM individual_enrollments WHERE scope = $1 AND key = $2",
+        &[scope.key().into(), key.into()],
+        |row| {
+            Ok(Standing {
+                etag: row.text(0)?.to_owned(),
+                tags: row.text(1)?.to_owned(),
+                identities: row.text(2)?.to_owned(),
+            })
+        },
+    )
+}
+
+fn standing_group(
+    session: &Session,
+    scope: &IdScope,
+    key: &str,
+) -> Result<Option<Standing>, Fault> {
+    session.first(
+        "SELECT etag, tags FROM enrollment_groups WHERE scope = $1 AND key = $2",
+        &[scope.key().into(), key.into()],
+        |row| {
+            Ok(Standing {
+                etag: row.text(0)?.to_owned(),
+                tags: row.text(1)?.to_owned(),
+                identities: String::new(),
+            })
+        },
+    )
+}
+
+/// The columns that both kinds have, besides the record.
+struct Shared<'a> {
+    status: String,
+    attestation: String,
+    allocation: String,
+    tags: &'a str,
+    secrets: Option<Vec<u8>>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(
+        kind: Kind,
+        sealer: &Sealer,
+        scope: &IdScope,
+        key: &str,
+        mechanism: &AttestationMechanism,
+        terms: &'a EnrollmentTerms,
+    ) -> Result<Self, Fault> {
+        Ok(Shared {
+            status: column_word(&terms.status),
+            attestation: column_word(&mechanism.kind()),
+            allocation: terms
+                .allocation
+                .as_ref()
+                .map(column_word)
+                .unwrap_or_default(),
+            tags: terms
+                .initial_twin
+                .as_ref()
+                .and_then(|twin| twin.tags.as_ref())
+                .map_or("", Document::as_str),
+            secrets: EnrollmentSecrets::of(mechanism, terms)
+                .map(|secrets| seal(sealer, kind.table(), &[scope.key(), key], &secrets))
+                .transpose()?,
+        })
+    }
+}
+
+/// What an individual enrollment alone may hold, as the identity table spells it.
+fn identities(mechanism: &AttestationMechanism) -> Vec<String> {
+    let mut held: Vec<String> = match mechanism {
+        AttestationMechanism::X509(X509Attestation::Client(slots)) => slots
+            .iter()
+            .map(|certificate| certificate.sha256_hex().to_ascii_uppercase())
+            .collect(),
+        AttestationMechanism::Tpm(tpm) => vec![tags::short(&tpm.endorsement_key)],
+        AttestationMechanism::X509(_) | AttestationMechanism::SymmetricKey(_) => Vec::new(),
+    };
+    held.sort();
+    held.dedup();
+    held
+}
+
+fn keep_identities(
+    session: &Session,
+    scope: &IdScope,
+    key: &str,
+    before: &str,
+    after: &[String],
+) -> Result<(), Fault> {
+    for identity in before.split(' ').filter(|i| !i.is_empty()) {
+        if !after.iter().any(|kept| kept == identity) {
+            session.execute(
+                "DELETE FROM individual_identities
+                 WHERE scope = $1 AND identity = $2 AND key = $3",
+                &[scope.key().into(), identity.into(), key.into()],
+            )?;
+        }
+    }
+    for identity in after {
+        session.execute(
+            "INSERT INTO individual_identities (scope, identity, key) VALUES ($1, $2, $3)
+             ON CONFLICT (scope, identity, key) DO NOTHING",
+            &[scope.key().into(), identity.as_str().into(), key.into()],
+        )?;
+    }
+    Ok(())
+}
+
+fn keep_tags(
+    session: &Session,
+    kind: Kind,
+    scope: &IdScope,
+    key: &str,
+    before: &str,
+    after: &str,
+) -> Result<(), Fault> {
+    tags::keep_step(
+        before,
+        after,
+        |(path, value)| {
+            session.execute(
+                "DELETE FROM enrollment_tags
+                 WHERE scope = $1 AND kind = $2 AND path = $3 AND value = $4 AND key = $5",
+                &[
+                    scope.key().into(),
+                    kind.word().into(),
+                    path.as_str().into(),
+                    value.as_str().into(),
+                    key.into(),
+                ],
+            )
+        },
+        |(path, value)| {
+            session.execute(
+                "INSERT INTO enrollment_tags (scope, kind, path, value, key)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (scope, kind, path, value, key) DO NOTHING",
+                &[
+                    scope.key().into(),
+                    kind.word().into(),
+                    path.as_str().into(),
+                    value.as_str().into(),
+                    key.into(),
+                ],
+            )
+        },
+    )
+}

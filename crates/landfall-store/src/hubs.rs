@@ -1,0 +1,133 @@
+//! Embedded hubs: rows, reads and writes. Their policies' keys are sealed.
+
+use landfall_core::id::{HubHostName, PolicyName};
+use landfall_hub::device::Hub;
+use landfall_hub::policy::{HubPolicy, Permissions};
+use landfall_hub::store::{DeviceCounts, HubExpect};
+use serde::{Deserialize, Serialize};
+
+use crate::dialect::{Fault, Read, Row, Session};
+use crate::expectation::meets_revision;
+use crate::record::{AsText, KeysRecord, Micros, Version, from_text, open, seal, to_text};
+use crate::secret::Sealer;
+
+const TABLE: &str = "hubs";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HubRecord {
+    v: Version,
+    host_name: AsText<HubHostName>,
+    created: Micros,
+}
+
+/// The sealed part.
+#[derive(Debug, Serialize, Deserialize)]
+struct PolicyRecord {
+    name: AsText<PolicyName>,
+    permissions: u8,
+    keys: KeysRecord,
+}
+
+/// Names a hub in errors.
+pub(crate) fn spoken(hub: &HubHostName) -> String {
+    format!("hub '{hub}'")
+}
+
+/// All hubs, by name.
+pub(crate) fn all() -> Read<'static, Hub> {
+    Read::new(
+        "SELECT hub, record, secrets FROM hubs ORDER BY hub",
+        Vec::new(),
+        decode,
+    )
+}
+
+/// One hub.
+pub(crate) fn one(hub: &HubHostName) -> Read<'_, Hub> {
+    Read::new(
+        "SELECT hub, record, secrets FROM hubs WHERE hub = $1",
+        vec![hub.key().into()],
+        decode,
+    )
+}
+
+fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<Hub, Fault> {
+    let record: HubRecord = from_text(TABLE, row.text(1)?)?;
+    let policies: Vec<PolicyRecord> = open(sealer, TABLE, &[row.text(0)?], row.bytes(2)?)?;
+    Ok(Hub {
+        host_name: record.host_name.0,
+        policies: policies
+            .into_iter()
+            .map(|policy| HubPolicy {
+                name: policy.name.0,
+                keys: policy.keys.into(),
+                permissions: Permissions::from_bits(policy.permissions),
+            })
+            .collect(),
+        created: record.created.into(),
+    })
+}
+
+/// How many devices a hub has. Only the disabled ones are looked at one by one.
+pub(crate) fn counts(hub: &HubHostName) -> Read<'_, DeviceCounts> {
+    Read::new(
+        "SELECT (SELECT COUNT(*) FROM devices WHERE hub = $1),
+                (SELECT COUNT(*) FROM devices WHERE hub = $1 AND status = 'disabled')",
+        vec![hub.key().into()],
+        |row, _| {
+            let number = |column| row.integer(column).map(|n| u64::try_from(n).unwrap_or(0));
+            let (total, disabled) = (number(0)?, number(1)?);
+            Ok(DeviceCounts {
+                total,
+                enabled: total.saturating_sub(disabled),
+                disabled,
+            })
+        },
+    )
+}
+
+/// Makes or replaces a hub. A hub's record has no revision: one that is there counts as the first.
+pub(crate) fn put(
+    session: &Session,
+    sealer: &Sealer,
+    hub: &Hub,
+    expect: HubExpect,
+) -> Result<(), Fault> {
+    let key = hub.host_name.key();
+    if expect != HubExpect::Anything {
+        let there = session.first("SELECT hub FROM hubs WHERE hub = $1", &[key.into()], |_| {
+            Ok(1)
+        })?;
+        meets_revision(expect, there, || spoken(&hub.host_name))?;
+    }
+    let record = to_text(&HubRecord {
+        v: Version,
+        host_name: AsText(hub.host_name.clone()),
+        created: hub.created.into(),
+    })?;
+    let policies: Vec<PolicyRecord> = hub
+        .policies
+        .iter()
+        .map(|policy| PolicyRecord {
+            name: AsText(policy.name.clone()),
+            permissions: policy.permissions.bits(),
+            keys: (&policy.keys).into(),
+        })
+        .collect();
+    session.execute(
+        "INSERT INTO hubs (hub, record, secrets) VALUES ($1, $2, $3)
+         ON CONFLICT (hub) DO UPDATE SET record = excluded.record, secrets = excluded.secrets",
+        &[
+            key.into(),
+            record.into(),
+            seal(sealer, TABLE, &[key], &policies)?.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Removes a hub and everything in it.
+pub(crate) fn delete(session: &Session, hub: &HubHostName) -> Result<(), Fault> {
+    session.execute("DELETE FROM hubs WHERE hub = $1", &[hub.key().into()])?;
+    Ok(())
+}

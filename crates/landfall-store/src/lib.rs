@@ -1,0 +1,27 @@
+//! Where everything is kept: the only place with SQL.
+//!
+//! [`SqliteStore`] keeps the promises of `landfall_core::store::Store` and
+//! `landfall_hub::store::HubStore`. Each subject file says in portable SQL what it reads and
+//! writes; `dialect` runs it, `commit` gathers many callers' writes into one durable commit, `secret`
+//! seals keys, `migrate` brings the schema up to date. The server opens one store and closes it
+//! last.
+
+mod certificates;
+mod commit;
+mod devices;
+mod dialect;
+mod enrollments;
+mod expectation;
+mod hubs;
+mod linked_hubs;
+mod migrate;
+mod operations;
+mod record;
+mod registrations;
+pub mod secret;
+mod services;
+mod sqlite;
+mod tags;
+mod traces;
+
+pub use sqlite::{OpenError, SqliteStore};

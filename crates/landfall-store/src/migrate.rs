@@ -1,0 +1,86 @@
+//! Schema versions: an empty or older database is brought up to this build's schema, a newer one is
+//! refused. Each step is one group of writes; of two that open at once, one waits for the other.
+
+use landfall_core::clock::Timestamp;
+
+use crate::dialect::{Fault, Session};
+
+/// The steps, by version from 1 on. A step that was released is never changed.
+const STEPS: &[&str] = &[include_str!("../migrations/sqlite/0001_main_road.sql")];
+
+/// Why a database has not this build's schema.
+#[derive(Debug)]
+pub(crate) enum MigrateError {
+    /// It has a schema that a newer build made.
+    Newer {
+        /// The version it has.
+        found: i64,
+        /// The newest version this build knows.
+        known: i64,
+    },
+    /// It cannot be read or written.
+    Fault(Fault),
+}
+
+impl From<Fault> for MigrateError {
+    fn from(fault: Fault) -> Self {
+        MigrateError::Fault(fault)
+    }
+}
+
+/// The newest version this build knows.
+pub(crate) fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// Brings the schema up to date, and lets `inside` finish the same group of writes.
+pub(crate) fn migrate(
+    session: &Session,
+    now: Timestamp,
+    inside: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), MigrateError> {
+    session.begin()?;
+    let outcome = steps(session, now).and_then(|()| Ok(inside()?));
+    match outcome {
+        Ok(()) => Ok(session.commit()?),
+        Err(error) => {
+            session.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn steps(session: &Session, now: Timestamp) -> Result<(), MigrateError> {
+    let found = version(session)?;
+    if found > known() {
+        return Err(MigrateError::Newer {
+            found,
+            known: known(),
+        });
+    }
+    for (version, step) in (1_i64..).zip(STEPS) {
+        if version > found {
+            session.execute_script(step)?;
+            session.execute(
+                "INSERT INTO schema_versions (version, applied) VALUES ($1, $2)",
+                &[version.into(), now.unix_micros().into()],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn version(session: &Session) -> Result<i64, Fault> {
+    session.execute_script(
+        "CREATE TABLE IF NOT EXISTS schema_versions (
+            version INTEGER NOT NULL PRIMARY KEY,
+            applied INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    let newest = session.first(
+        "SELECT version FROM schema_versions ORDER BY version DESC LIMIT 1",
+        &[],
+        |row| row.integer(0),
+    )?;
+    Ok(newest.unwrap_or(0))
+}

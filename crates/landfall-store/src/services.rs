@@ -1,0 +1,170 @@
+//! Provisioning services: rows, reads and writes. Their policies' keys are sealed.
+
+use landfall_core::enrollment::AllocationPolicy;
+use landfall_core::id::{Etag, IdScope, PolicyName, ServiceName};
+use landfall_core::linked_hub::LinkedHub;
+use landfall_core::service::{AccessPolicy, ProvisioningService, Rights};
+use landfall_core::store::Expect;
+use serde::{Deserialize, Serialize};
+
+use crate::dialect::{Fault, Read, Row, Session};
+use crate::expectation::meets;
+use crate::linked_hubs::LinkedHubRecord;
+use crate::record::{AsText, KeysRecord, Micros, Version, from_text, id, open, seal, to_text};
+use crate::secret::Sealer;
+
+const TABLE: &str = "services";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ServiceRecord {
+    v: Version,
+    id_scope: AsText<IdScope>,
+    name: AsText<ServiceName>,
+    host_name: String,
+    allocation: AsText<AllocationPolicy>,
+    linked_hubs: Vec<LinkedHubRecord>,
+    require_verified_chain: bool,
+    created: Micros,
+}
+
+/// The sealed part.
+#[derive(Debug, Serialize, Deserialize)]
+struct PolicyRecord {
+    name: AsText<PolicyName>,
+    rights: u8,
+    keys: KeysRecord,
+}
+
+/// Names a service in errors.
+pub(crate) fn spoken(scope: &IdScope) -> String {
+    format!("provisioning service '{scope}'")
+}
+
+/// All services, by name.
+pub(crate) fn all() -> Read<'static, ProvisioningService> {
+    Read::new(
+        "SELECT scope, etag, trust_version, record, secrets FROM services
+         ORDER BY name_key, scope",
+        Vec::new(),
+        decode,
+    )
+}
+
+/// One service.
+pub(crate) fn one(scope: &IdScope) -> Read<'_, ProvisioningService> {
+    Read::new(
+        "SELECT scope, etag, trust_version, record, secrets FROM services WHERE scope = $1",
+        vec![scope.key().into()],
+        decode,
+    )
+}
+
+fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<ProvisioningService, Fault> {
+    let record: ServiceRecord = from_text(TABLE, row.text(3)?)?;
+    let policies: Vec<PolicyRecord> = open(sealer, TABLE, &[row.text(0)?], row.bytes(4)?)?;
+    Ok(ProvisioningService {
+        id_scope: record.id_scope.0,
+        name: record.name.0,
+        host_name: record.host_name,
+        policies: policies
+            .into_iter()
+            .map(|policy| AccessPolicy {
+                name: policy.name.0,
+                keys: policy.keys.into(),
+                rights: Rights::from_bits(policy.rights),
+            })
+            .collect(),
+        allocation: record.allocation.0,
+        linked_hubs: record
+            .linked_hubs
+            .into_iter()
+            .map(LinkedHub::from)
+            .collect(),
+        require_verified_chain: record.require_verified_chain,
+        etag: id::<Etag>(row.text(1)?)?,
+        trust_version: row.integer(2)?,
+        created: record.created.into(),
+    })
+}
+
+/// Makes or replaces a service. The trust version of one that is there stays the store's own.
+pub(crate) fn put(
+    session: &Session,
+    sealer: &Sealer,
+    service: &ProvisioningService,
+    expect: &Expect,
+) -> Result<(), Fault> {
+    let scope = service.id_scope.key();
+    check(session, &service.id_scope, expect)?;
+    let record = to_text(&ServiceRecord {
+        v: Version,
+        id_scope: AsText(service.id_scope.clone()),
+        name: AsText(service.name.clone()),
+        host_name: service.host_name.clone(),
+        allocation: AsText(service.allocation),
+        linked_hubs: service
+            .linked_hubs
+            .iter()
+            .map(LinkedHubRecord::from)
+            .collect(),
+        require_verified_chain: service.require_verified_chain,
+        created: service.created.into(),
+    })?;
+    let policies: Vec<PolicyRecord> = service
+        .policies
+        .iter()
+        .map(|policy| PolicyRecord {
+            name: AsText(policy.name.clone()),
+            rights: policy.rights.bits(),
+            keys: (&policy.keys).into(),
+        })
+        .collect();
+    session.execute(
+        "INSERT INTO services (scope, name_key, etag, trust_version, record, secrets)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (scope) DO UPDATE SET name_key = excluded.name_key, etag = excluded.etag,
+           record = excluded.record, secrets = excluded.secrets",
+        &[
+            scope.into(),
+            service.name.key().into(),
+            service.etag.as_str().into(),
+            service.trust_version.into(),
+            record.into(),
+            seal(sealer, TABLE, &[scope], &policies)?.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Removes a service and everything in it.
+pub(crate) fn delete(session: &Session, scope: &IdScope, expect: &Expect) -> Result<(), Fault> {
+    check(session, scope, expect)?;
+    // Traces may name a scope that has no service, so no reference takes them along.
+    session.execute("DELETE FROM traces WHERE scope = $1", &[scope.key().into()])?;
+    session.execute(
+        "DELETE FROM services WHERE scope = $1",
+        &[scope.key().into()],
+    )?;
+    Ok(())
+}
+
+/// Says that what the service trusts has changed.
+pub(crate) fn advance_trust(session: &Session, scope: &IdScope) -> Result<(), Fault> {
+    session.execute(
+        "UPDATE services SET trust_version = trust_version + 1 WHERE scope = $1",
+        &[scope.key().into()],
+    )?;
+    Ok(())
+}
+
+fn check(session: &Session, scope: &IdScope, expect: &Expect) -> Result<(), Fault> {
+    if *expect == Expect::Anything {
+        return Ok(());
+    }
+    let there = session.first(
+        "SELECT etag FROM services WHERE scope = $1",
+        &[scope.key().into()],
+        |row| row.text(0).map(str::to_owned),
+    )?;
+    meets(expect, there.as_deref(), || spoken(scope))
+}

@@ -1,0 +1,231 @@
+//! The store on SQLite: opening, closing, and the two ports. Point reads run where they are asked,
+//! since they take microseconds; listings run beside the callers' tasks.
+
+mod port;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use landfall_core::clock::{Clock, Entropy};
+use landfall_core::store::{CommitError, ReadError};
+use tokio::sync::oneshot;
+
+use crate::commit::{Task, Writer, closed};
+use crate::dialect::{Fault, Read, Session};
+use crate::migrate::{self, MigrateError};
+use crate::secret::{Sealer, SealingKey};
+
+/// Most reading connections that are kept open while nobody reads.
+const IDLE_READERS: usize = 8;
+
+/// What is sealed to tell whether a sealing key is the right one.
+const KEY_CHECK: &[u8] = b"the sealing key fits";
+
+/// Why a database does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer build made or changed it.
+    #[error(
+        "the database {path} has schema version {found}, this build knows versions up to {known}: \
+         use the newer build"
+    )]
+    NewerSchema {
+        /// The database file.
+        path: PathBuf,
+        /// The version it has.
+        found: i64,
+        /// The newest version this build knows.
+        known: i64,
+    },
+    /// The sealing key is not the one its secrets were sealed with.
+    #[error("the sealing key does not fit the database {path}: {cause}")]
+    WrongSealingKey {
+        /// The database file.
+        path: PathBuf,
+        /// Why it does not fit.
+        cause: String,
+    },
+    /// It cannot be read or written.
+    #[error("the database {path} cannot be opened: {cause}")]
+    Unavailable {
+        /// The database file.
+        path: PathBuf,
+        /// What the database says.
+        cause: String,
+    },
+}
+
+/// Everything, in one SQLite file.
+///
+/// Dropping it finishes what is queued in the background; [`SqliteStore::close`] waits for that.
+pub struct SqliteStore {
+    readers: Arc<Readers>,
+    tasks: Sender<Task>,
+    commits: Arc<AtomicU64>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, makes it when there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] when a newer build made it, the sealing key is another, or the file cannot be
+    /// read and written.
+    pub fn open(
+        path: impl AsRef<Path>,
+        sealing_key: SealingKey,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<SqliteStore, OpenError> {
+        let path = path.as_ref().to_owned();
+        let unavailable = |fault: Fault| OpenError::Unavailable {
+            path: path.clone(),
+            cause: fault.to_string(),
+        };
+        let sealer = Arc::new(Sealer::new(&sealing_key, entropy).map_err(unavailable)?);
+        let session = Session::writing(&path).map_err(unavailable)?;
+        let mut misfit = None;
+        let migrated = migrate::migrate(&session, clock.now(), || {
+            misfit = check_key(&session, &sealer)?;
+            Ok(())
+        });
+        match (migrated, misfit) {
+            (Err(MigrateError::Newer { found, known }), _) => {
+                return Err(OpenError::NewerSchema { path, found, known });
+            }
+            (Err(MigrateError::Fault(fault)), _) => return Err(unavailable(fault)),
+            (Ok(()), Some(cause)) => return Err(OpenError::WrongSealingKey { path, cause }),
+            (Ok(()), None) => {}
+        }
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(
+            path.clone(),
+            session,
+            Arc::clone(&sealer),
+            Arc::clone(&commits),
+        );
+        let (tasks, queue) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(|e| unavailable(Fault::Database(e.to_string())))?;
+        Ok(SqliteStore {
+            readers: Arc::new(Readers {
+                path,
+                sealer,
+                idle: Mutex::new(Vec::new()),
+            }),
+            tasks,
+            commits,
+            clock,
+        })
+    }
+
+    /// Carries out what is queued and lets go of the file. Whatever is asked afterwards is answered
+    /// `Unavailable`.
+    pub async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.tasks.send(Task::Close(answer)).is_ok() {
+            // The writer's end is as good as its answer.
+            let _ = answered.await;
+        }
+        self.readers.idle().clear();
+    }
+
+    /// How many durable commits there were since opening: far fewer than changes under load.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Asks the writer and waits for its answer.
+    async fn ask<T>(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Task,
+    ) -> Result<T, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.tasks.send(task(answer)).map_err(|_| closed())?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Answers a read of a few rows, here and now.
+    fn point<T>(&self, read: &Read<'_, T>) -> Result<Option<T>, ReadError> {
+        self.readers
+            .with(|session, sealer| session.one(read, sealer))
+    }
+
+    /// Answers a read of many rows on a thread that may wait.
+    async fn listing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session, &Sealer) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let readers = Arc::clone(&self.readers);
+        tokio::task::spawn_blocking(move || readers.with(work))
+            .await
+            .map_err(|e| ReadError(e.to_string()))?
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqliteStore({})", self.readers.path.display())
+    }
+}
+
+/// Seals a known text when the database is new; gives the reason when an old one does not open.
+fn check_key(session: &Session, sealer: &Sealer) -> Result<Option<String>, Fault> {
+    const KEYS: [&str; 1] = ["key check"];
+    let sealed = session.first(
+        "SELECT value FROM store_facts WHERE name = 'key check'",
+        &[],
+        |row| Ok(row.bytes(0)?.unwrap_or_default().to_vec()),
+    )?;
+    match sealed {
+        Some(blob) => Ok(sealer
+            .open("store_facts", &KEYS, &blob)
+            .err()
+            .map(|fault| fault.to_string())),
+        None => {
+            session.execute(
+                "INSERT INTO store_facts (name, value) VALUES ('key check', $1)",
+                &[sealer.seal("store_facts", &KEYS, KEY_CHECK)?.into()],
+            )?;
+            Ok(None)
+        }
+    }
+}
+
+/// Connections that read. One is opened whenever all are in use.
+struct Readers {
+    path: PathBuf,
+    sealer: Arc<Sealer>,
+    idle: Mutex<Vec<Session>>,
+}
+
+impl Readers {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        // A list of connections cannot be left half-changed by a panic.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Session, &Sealer) -> Result<T, Fault>,
+    ) -> Result<T, ReadError> {
+        let idle = self.idle().pop();
+        let session = match idle {
+            Some(session) => Ok(session),
+            None => Session::reading(&self.path),
+        };
+        // A connection whose read failed is not used again.
+        let (session, found) = session
+            .and_then(|session| work(&session, &self.sealer).map(|found| (session, found)))
+            .map_err(|fault| ReadError(fault.to_string()))?;
+        let mut idle = self.idle();
+        if idle.len() < IDLE_READERS {
+            idle.push(session);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,285 @@
+//! The two ports, answered by the subject files.
+
+use landfall_core::attestation::AttestationKind;
+use landfall_core::certificate::ca::CaCertificate;
+use landfall_core::clock::Timestamp;
+use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
+use landfall_core::id::{
+    CertificateName, DeviceId, EnrollmentGroupId, HubHostName, IdScope, ModuleId, OperationId,
+    RegistrationId, TrackingId,
+};
+use landfall_core::registration::Registration;
+use landfall_core::registration::operation::Operation;
+use landfall_core::service::ProvisioningService;
+use landfall_core::store::{Change, CommitError, ReadError, Selection, Store};
+use landfall_core::trace::DecisionTrace;
+use landfall_hub::device::{Device, Hub, Module};
+use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
+use tokio::sync::oneshot;
+
+use super::SqliteStore;
+use crate::commit::{Task, closed};
+use crate::{
+    certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+};
+
+fn read_error(error: CommitError) -> ReadError {
+    match error {
+        CommitError::Unavailable(cause) => ReadError(cause),
+        other => ReadError(other.to_string()),
+    }
+}
+
+impl Store for SqliteStore {
+    type HubWrite = HubWrite;
+
+    async fn commit(&self, changes: Vec<Change<HubWrite>>) -> Vec<Result<(), CommitError>> {
+        // All are queued before the first answer is awaited, so that they share commits.
+        let waiting: Vec<_> = changes
+            .into_iter()
+            .map(|change| {
+                let (answer, answered) = oneshot::channel();
+                let queued = self.tasks.send(Task::Change(Box::new(change), answer));
+                queued.is_ok().then_some(answered)
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answered in waiting {
+            answers.push(match answered {
+                Some(answered) => answered.await.unwrap_or_else(|_| Err(closed())),
+                None => Err(closed()),
+            });
+        }
+        answers
+    }
+
+    async fn services(&self) -> Result<Vec<ProvisioningService>, ReadError> {
+        self.listing(|session, sealer| session.all(&services::all(), sealer))
+            .await
+    }
+
+    async fn service(&self, scope: &IdScope) -> Result<Option<ProvisioningService>, ReadError> {
+        self.point(&services::one(scope))
+    }
+
+    async fn individual(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+    ) -> Result<Option<IndividualEnrollment>, ReadError> {
+        self.point(&enrollments::individual(scope, id))
+    }
+
+    async fn group(
+        &self,
+        scope: &IdScope,
+        id: &EnrollmentGroupId,
+    ) -> Result<Option<EnrollmentGroup>, ReadError> {
+        self.point(&enrollments::group(scope, id))
+    }
+
+    async fn individuals(
+        &self,
+        scope: &IdScope,
+        selection: &Selection,
+    ) -> Result<Vec<IndividualEnrollment>, ReadError> {
+        let (scope, selection) = (scope.clone(), selection.clone());
+        self.listing(move |session, sealer| {
+            session.all(&enrollments::individuals(&scope, &selection), sealer)
+        })
+        .await
+    }
+
+    async fn groups(
+        &self,
+        scope: &IdScope,
+        selection: &Selection,
+    ) -> Result<Vec<EnrollmentGroup>, ReadError> {
+        let (scope, selection) = (scope.clone(), selection.clone());
+        self.listing(move |session, sealer| {
+            session.all(&enrollments::groups(&scope, &selection), sealer)
+        })
+        .await
+    }
+
+    async fn groups_by_kind(
+        &self,
+        scope: &IdScope,
+        kind: AttestationKind,
+    ) -> Result<Vec<EnrollmentGroup>, ReadError> {
+        let scope = scope.clone();
+        self.listing(move |session, sealer| {
+            session.all(&enrollments::groups_by_kind(&scope, kind), sealer)
+        })
+        .await
+    }
+
+    async fn certificates(&self, scope: &IdScope) -> Result<Vec<CaCertificate>, ReadError> {
+        let scope = scope.clone();
+        self.listing(move |session, sealer| session.all(&certificates::all(&scope), sealer))
+            .await
+    }
+
+    async fn certificate(
+        &self,
+        scope: &IdScope,
+        name: &CertificateName,
+    ) -> Result<Option<CaCertificate>, ReadError> {
+        self.point(&certificates::one(scope, name))
+    }
+
+    async fn registration(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+    ) -> Result<Option<Registration>, ReadError> {
+        self.point(&registrations::one(scope, id))
+    }
+
+    async fn registrations_of_group(
+        &self,
+        scope: &IdScope,
+        group: &EnrollmentGroupId,
+        selection: &Selection,
+    ) -> Result<Vec<Registration>, ReadError> {
+        let (scope, group, selection) = (scope.clone(), group.clone(), selection.clone());
+        self.listing(move |session, sealer| {
+            session.all(&registrations::of_group(&scope, &group, &selection), sealer)
+        })
+        .await
+    }
+
+    async fn operation(
+        &self,
+        scope: &IdScope,
+        id: &OperationId,
+    ) -> Result<Option<Operation>, ReadError> {
+        self.point(&operations::one(scope, id))
+    }
+
+    async fn unfinished_operations(&self, limit: usize) -> Result<Vec<Operation>, ReadError> {
+        self.listing(move |session, sealer| session.all(&operations::unfinished(limit), sealer))
+            .await
+    }
+
+    async fn purge_operations(&self, before: Timestamp, limit: usize) -> Result<usize, ReadError> {
+        self.ask(|answer| Task::Purge {
+            before,
+            limit,
+            answer,
+        })
+        .await
+        .map_err(read_error)
+    }
+
+    async fn keep_traces(
+        &self,
+        traces: Vec<DecisionTrace>,
+        oldest: Timestamp,
+        most: usize,
+    ) -> Result<(), ReadError> {
+        self.ask(|answer| Task::Traces {
+            traces,
+            oldest,
+            most,
+            answer,
+        })
+        .await
+        .map_err(read_error)
+    }
+
+    async fn trace(&self, id: &TrackingId) -> Result<Option<DecisionTrace>, ReadError> {
+        self.point(&traces::one(id))
+    }
+
+    async fn traces_of(
+        &self,
+        scope: &IdScope,
+        registration_id: &str,
+        limit: usize,
+    ) -> Result<Vec<DecisionTrace>, ReadError> {
+        let (scope, registration_id) = (scope.clone(), registration_id.to_owned());
+        self.listing(move |session, sealer| {
+            session.all(
+                &traces::of_registration(&scope, &registration_id, limit),
+                sealer,
+            )
+        })
+        .await
+    }
+
+    async fn ready(&self) -> Result<(), ReadError> {
+        let now = self.clock.now();
+        self.ask(|answer| Task::Ready(now, answer))
+            .await
+            .map_err(read_error)
+    }
+}
+
+impl HubStore for SqliteStore {
+    async fn hubs(&self) -> Result<Vec<Hub>, ReadError> {
+        self.listing(|session, sealer| session.all(&hubs::all(), sealer))
+            .await
+    }
+
+    async fn hub(&self, hub: &HubHostName) -> Result<Option<Hub>, ReadError> {
+        self.point(&hubs::one(hub))
+    }
+
+    async fn device(&self, hub: &HubHostName, id: &DeviceId) -> Result<Option<Device>, ReadError> {
+        self.point(&devices::device(hub, id))
+    }
+
+    async fn devices(
+        &self,
+        hub: &HubHostName,
+        selection: &HubSelection,
+    ) -> Result<Vec<Device>, ReadError> {
+        let (hub, selection) = (hub.clone(), selection.clone());
+        self.listing(move |session, sealer| {
+            session.all(&devices::devices(&hub, &selection), sealer)
+        })
+        .await
+    }
+
+    async fn module(
+        &self,
+        hub: &HubHostName,
+        device: &DeviceId,
+        id: &ModuleId,
+    ) -> Result<Option<Module>, ReadError> {
+        self.point(&devices::module(hub, device, id))
+    }
+
+    async fn modules_of(
+        &self,
+        hub: &HubHostName,
+        device: &DeviceId,
+    ) -> Result<Vec<Module>, ReadError> {
+        let (hub, device) = (hub.clone(), device.clone());
+        self.listing(move |session, sealer| {
+            session.all(&devices::modules_of(&hub, &device), sealer)
+        })
+        .await
+    }
+
+    async fn modules(
+        &self,
+        hub: &HubHostName,
+        selection: &HubSelection,
+    ) -> Result<Vec<Module>, ReadError> {
+        let (hub, selection) = (hub.clone(), selection.clone());
+        self.listing(move |session, sealer| {
+            session.all(&devices::modules(&hub, &selection), sealer)
+        })
+        .await
+    }
+
+    async fn device_counts(&self, hub: &HubHostName) -> Result<DeviceCounts, ReadError> {
+        let hub = hub.clone();
+        let counts = self
+            .listing(move |session, sealer| session.one(&hubs::counts(&hub), sealer))
+            .await?;
+        Ok(counts.unwrap_or_default())
+    }
+}

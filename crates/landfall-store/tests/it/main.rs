@@ -1,0 +1,10 @@
+//! What the store promises, tried on real files; and the promises of the floors below, kept on it.
+
+mod conformance;
+mod disk;
+mod durability;
+mod fixture;
+mod hub;
+mod opening;
+mod registry;
+mod sealing;
