@@ -1,0 +1,234 @@
+//! The data folder: one server's database, keys and development certificates, locked while in use.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use landfall_core::clock::Entropy;
+use landfall_core::secret::SymmetricKey;
+use landfall_store::secret::SealingKey;
+use zeroize::Zeroizing;
+
+/// Why the data folder cannot be used, with the remedy in its words.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFolderError {
+    /// Another server works on it.
+    #[error(
+        "the data folder {0} is in use by another landfall: stop that one, or name another folder with --data"
+    )]
+    InUse(PathBuf),
+    /// A file or the folder itself cannot be made, read or written.
+    #[error(
+        "{action} {path}: {source}: check that the folder exists, belongs to this user and has space"
+    )]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key file holds something else than a key.
+    #[error(
+        "{0} does not hold a key of 32 bytes in base64: restore it from a backup; without it the sealed keys in the database cannot be read"
+    )]
+    KeyFile(PathBuf),
+}
+
+/// An open data folder. The lock is held as long as this lives.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Opens the folder, making it when it is not there, for this user alone.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when it is in use or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, DataFolderError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| file_error("cannot make", path, source))?;
+        // Programs are told files of this folder by name: they must find them from anywhere.
+        let path =
+            fs::canonicalize(path).map_err(|source| file_error("cannot find", path, source))?;
+        let lock_path = path.join("landfall.lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(|source| file_error("cannot open", &lock_path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(DataFolder { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(path)),
+            Err(TryLockError::Error(source)) => Err(file_error("cannot lock", &lock_path, source)),
+        }
+    }
+
+    /// The folder itself, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The key under which key columns are sealed, in `file`; drawn on first use. A relative path
+    /// counts from the folder.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when the file cannot be read, made, or holds no key.
+    pub fn sealing_key(
+        &self,
+        file: &Path,
+        entropy: &dyn Entropy,
+    ) -> Result<SealingKey, DataFolderError> {
+        let key = self.key(file, entropy)?;
+        SealingKey::from_bytes(key.bytes())
+            .map_err(|_| DataFolderError::KeyFile(self.path.join(file)))
+    }
+
+    /// The bearer token of the control plane, in `file`; drawn on first use.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when the file cannot be read, made, or holds no key.
+    pub fn control_token(
+        &self,
+        file: &Path,
+        entropy: &dyn Entropy,
+    ) -> Result<SymmetricKey, DataFolderError> {
+        self.key(file, entropy)
+    }
+
+    /// Writes a file whole or not at all; `secret` ones can be read by this user alone.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when it cannot be written.
+    pub fn write(
+        &self,
+        name: impl AsRef<Path>,
+        content: &[u8],
+        secret: bool,
+    ) -> Result<PathBuf, DataFolderError> {
+        let path = self.path.join(name);
+        let folder = path.parent().unwrap_or(&self.path);
+        let mut draft = path.clone().into_os_string();
+        draft.push(".new");
+        let written = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(if secret { 0o600 } else { 0o644 })
+            .open(&draft)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&draft, &path))
+            // The name is durable only once the folder is.
+            .and_then(|()| File::open(folder)?.sync_all());
+        match written {
+            Ok(()) => Ok(path),
+            Err(source) => Err(file_error("cannot write", &path, source)),
+        }
+    }
+
+    /// Reads a file of the folder; `None` when it is not there.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when it is there and cannot be read.
+    pub fn read(
+        &self,
+        name: impl AsRef<Path>,
+    ) -> Result<Option<Zeroizing<String>>, DataFolderError> {
+        let path = self.path.join(name);
+        let mut text = Zeroizing::new(String::new());
+        match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(file_error("cannot read", &path, source)),
+        }
+    }
+
+    fn key(&self, file: &Path, entropy: &dyn Entropy) -> Result<SymmetricKey, DataFolderError> {
+        if let Some(text) = self.read(file)? {
+            return STANDARD
+                .decode(text.trim())
+                .ok()
+                .filter(|bytes| bytes.len() == 32)
+                .map(SymmetricKey::from_bytes)
+                .ok_or_else(|| DataFolderError::KeyFile(self.path.join(file)));
+        }
+        let key = SymmetricKey::draw(entropy, 32);
+        self.write(file, key.to_base64().as_bytes(), true)?;
+        Ok(key)
+    }
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> DataFolderError {
+    DataFolderError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::time::SystemEntropy;
+
+    #[test]
+    fn keys_are_drawn_once_and_readable_by_the_owner_alone() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("data");
+        let folder = DataFolder::open(&path).expect("opens");
+        let token = || folder.control_token(Path::new("control.token"), &SystemEntropy);
+        assert!(
+            token()
+                .expect("a token")
+                .same_as(&token().expect("a token"))
+        );
+        let mode = |name: &str| {
+            fs::metadata(folder.file(name))
+                .expect("there")
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!(mode("control.token"), 0o600);
+        assert_eq!(
+            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn a_second_server_is_refused_and_a_broken_key_file_is_named() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(place.path()).expect("opens");
+        assert!(matches!(
+            DataFolder::open(place.path()),
+            Err(DataFolderError::InUse(_))
+        ));
+        folder
+            .write("sealing.key", b"not a key", true)
+            .expect("written");
+        let key = folder.sealing_key(Path::new("sealing.key"), &SystemEntropy);
+        assert!(matches!(key, Err(DataFolderError::KeyFile(_))));
+    }
+}

@@ -1,0 +1,231 @@
+//! Accepts connections: TCP limits, TLS with whatever client certificate, HTTP/1.1. Turns each
+//! request into a value, asks the [`Faces`] for its reply, and writes that. Decides nothing else.
+
+mod limits;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use landfall_core::certificate::{Certificate, CertificateError};
+use landfall_wire::message::{Reply, Request};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+pub use limits::{Limits, Slots};
+
+use crate::stop::Stop;
+use crate::time;
+
+/// The chain of a TLS session, leaf first, as it was sent.
+pub type Chain = Arc<[Result<Certificate, CertificateError>]>;
+
+/// Why a request could not be read whole. The faces give it their own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// The body is larger than the limit for its path, in bytes.
+    TooLarge(usize),
+    /// The body did not arrive in time, or broke off.
+    Incomplete,
+}
+
+/// What answers requests: all faces of the server.
+pub trait Faces: Send + Sync + 'static {
+    /// The largest body that this path takes, in bytes.
+    fn body_limit(&self, path: &str) -> usize;
+
+    /// Answers one request. `unread` says that the body could not be read; the request's is empty.
+    fn answer(
+        &self,
+        peer: SocketAddr,
+        chain: Chain,
+        request: Request,
+        unread: Option<Unread>,
+    ) -> impl Future<Output = Reply> + Send;
+}
+
+/// Accepts on `listener` until `stop` says true, then lets running requests end within `limits.drain`.
+pub async fn serve<F: Faces>(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    faces: Arc<F>,
+    slots: Slots,
+    mut stop: Stop,
+) {
+    // Every connection holds a sender; the receiver ends when the last one is gone.
+    let (open, mut idle) = tokio::sync::mpsc::channel::<Infallible>(1);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.given() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: others close theirs meanwhile.
+                tracing::warn!(%error, "a connection could not be accepted");
+                time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(slot) = slots.take(peer.ip()) else {
+            tracing::debug!(%peer, "connection refused: too many are open");
+            continue;
+        };
+        let (tls, faces, stop) = (tls.clone(), Arc::clone(&faces), stop.clone());
+        let limits = slots.limits();
+        let open = open.clone();
+        tokio::spawn(async move {
+            connection(stream, peer, tls, faces, limits, stop).await;
+            drop((slot, open));
+        });
+    }
+    drop((listener, open));
+    if time::timeout(slots.limits().drain, idle.recv())
+        .await
+        .is_err()
+    {
+        tracing::warn!("connections were still busy at the end and are cut");
+    }
+}
+
+async fn connection<F: Faces>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: TlsAcceptor,
+    faces: Arc<F>,
+    limits: Limits,
+    mut stop: Stop,
+) {
+    // Without it a TLS 1.3 answer waits for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let stream = match time::timeout(limits.handshake, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(%peer, %error, "TLS handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::info!(%peer, "TLS handshake did not end in time");
+            return;
+        }
+    };
+    let chain: Chain = crate::tls::peer_chain(stream.get_ref().1).into();
+    let service = service_fn(|request| {
+        let (faces, chain) = (Arc::clone(&faces), Arc::clone(&chain));
+        async move { Ok::<_, Infallible>(exchange(&*faces, peer, chain, request, limits).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.head)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.given() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended early");
+    }
+}
+
+async fn exchange<F: Faces>(
+    faces: &F,
+    peer: SocketAddr,
+    chain: Chain,
+    request: hyper::Request<Incoming>,
+    limits: Limits,
+) -> hyper::Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let limit = faces.body_limit(head.uri.path());
+    let (body, unread) = match read(body, limit, limits.body).await {
+        Ok(body) => (body, None),
+        Err(unread) => (Vec::new(), Some(unread)),
+    };
+    let mut headers = head.headers;
+    // An absolute-form target names the host that was asked for (RFC 9112 §3.2.2).
+    if let Some(host) = head
+        .uri
+        .authority()
+        .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
+    {
+        headers.insert(http::header::HOST, host);
+    }
+    let request = Request {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers,
+        body,
+    };
+    let host = request.host();
+    let reply = faces.answer(peer, chain, request, unread).await;
+    respond(reply, &host, unread.is_some())
+}
+
+async fn read(body: Incoming, limit: usize, within: Duration) -> Result<Vec<u8>, Unread> {
+    match time::timeout(within, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge(limit)),
+        Ok(Err(_)) | Err(_) => Err(Unread::Incomplete),
+    }
+}
+
+fn respond(reply: Reply, host: &str, close: bool) -> hyper::Response<Full<Bytes>> {
+    let mut response = hyper::Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    let headers = response.headers_mut();
+    if names_a_site(host) {
+        headers.insert(
+            http::header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
+    }
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    if close {
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Whether the strict transport header may be sent for this host. Never for `localhost` or an
+/// address: a browser would refuse plain HTTP there from then on, to every other program.
+///
+/// Source: docs/protocol/device-api.md §1.5.
+fn names_a_site(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    !host.is_empty()
+        && host != "localhost"
+        && !host.ends_with(".localhost")
+        && address.parse::<std::net::IpAddr>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_never_pinned_to_this_machine() {
+        for host in ["localhost", "dps.localhost", "127.0.0.1", "[::1]", ""] {
+            assert!(!names_a_site(host), "{host}");
+        }
+        assert!(names_a_site("dps.example.net"));
+    }
+}

@@ -1,0 +1,129 @@
+//! How many connections, how long, how large: bounds of one server, and the slots that keep them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bounds of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most connections at once.
+    pub connections: usize,
+    /// Most connections of one address at once.
+    pub connections_per_address: usize,
+    /// A TLS handshake ends within this span.
+    pub handshake: Duration,
+    /// A request's head arrives within this span; a kept connection may idle as long.
+    pub idle: Duration,
+    /// A request's body arrives within this span.
+    pub body: Duration,
+    /// Largest request head, in bytes.
+    pub head: usize,
+    /// How long running requests may take to end when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 16_000,
+            connections_per_address: 8_000,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            body: Duration::from_secs(30),
+            head: 64 * 1024,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The slots that connections take. Cloning gives another handle to the same slots.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    limits: Limits,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection's slot; dropping it gives the slot back.
+#[derive(Debug)]
+pub struct Slot {
+    address: IpAddr,
+    slots: Slots,
+}
+
+impl Slots {
+    /// Makes empty slots.
+    pub fn new(limits: Limits) -> Self {
+        Slots {
+            limits,
+            taken: Arc::default(),
+        }
+    }
+
+    /// The bounds that the slots keep.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Takes a slot for a connection from `address`; `None` when a bound is met.
+    pub fn take(&self, address: IpAddr) -> Option<Slot> {
+        let mut taken = self.lock();
+        let here = taken.by_address.get(&address).copied().unwrap_or(0);
+        if taken.all >= self.limits.connections || here >= self.limits.connections_per_address {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_address.insert(address, here + 1);
+        Some(Slot {
+            address,
+            slots: self.clone(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.lock();
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(here) = taken.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_every_slot_and_gives_back_what_it_took() {
+        let slots = Slots::new(Limits {
+            connections: 3,
+            connections_per_address: 2,
+            ..Limits::default()
+        });
+        let (a, b): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+        let held = [slots.take(a), slots.take(a)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(slots.take(a).is_none());
+        let other = slots.take(b);
+        assert!(other.is_some());
+        assert!(slots.take([127, 0, 0, 3].into()).is_none());
+        drop(held);
+        assert!(slots.take(a).is_some());
+    }
+}

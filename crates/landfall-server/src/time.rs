@@ -1,0 +1,126 @@
+//! The machine's clock, sleep and chance: the only file of the server that asks for them.
+//!
+//! Everything below and beside gets them as arguments: [`SystemClock`] and [`SystemEntropy`] by the
+//! composition root, [`sleep`] and [`timeout`] by whoever awaits, [`Stopwatch`] by whoever measures.
+
+use std::future::Future;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use landfall_core::clock::{Clock, Entropy, Timestamp};
+
+/// The wall clock of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    fn now(&self) -> Timestamp {
+        let now = SystemTime::now();
+        // A clock set before 1970 counts backwards from there.
+        let micros = match now.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => {
+                i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros)
+            }
+        };
+        Timestamp::from_unix_micros(micros)
+    }
+}
+
+/// The cryptographic random generator of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that draws randomness"
+    )]
+    fn fill(&self, buffer: &mut [u8]) {
+        if aws_lc_rs::rand::fill(buffer).is_err() {
+            // Keys drawn from anything less would be worthless, and no caller could go on.
+            panic!("the random generator of this machine gives no bytes");
+        }
+    }
+}
+
+/// Waits for `span`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that puts a task to sleep"
+)]
+pub async fn sleep(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
+/// A piece of work that was not done in the time it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not done within {} s", .0.as_secs_f32())]
+pub struct TimedOut(pub Duration);
+
+/// Awaits `work`, at most for `limit`; then drops it.
+///
+/// # Errors
+/// [`TimedOut`] when `limit` passed first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that measures a deadline"
+)]
+pub async fn timeout<F: Future>(limit: Duration, work: F) -> Result<F::Output, TimedOut> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(|_| TimedOut(limit))
+}
+
+/// Measures elapsed time; does not jump when the wall clock is set.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the monotonic clock"
+    )]
+    pub fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    /// How long ago the measuring started.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_moves_forward_and_chance_differs() {
+        let watch = Stopwatch::start();
+        let first = SystemClock.now();
+        assert!(first.unix_seconds() > 1_700_000_000, "{first:?}");
+        assert!(SystemClock.now() >= first);
+        let (mut a, mut b) = ([0_u8; 32], [0_u8; 32]);
+        SystemEntropy.fill(&mut a);
+        SystemEntropy.fill(&mut b);
+        assert_ne!(a, b);
+        assert!(watch.elapsed() < Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn work_that_outlasts_its_limit_is_dropped() {
+        let late = timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
+        assert_eq!(late, Err(TimedOut(Duration::from_millis(10))));
+        let ready = timeout(Duration::from_secs(5), async {
+            sleep(Duration::from_millis(1)).await;
+            7
+        })
+        .await;
+        assert_eq!(ready, Ok(7));
+    }
+}

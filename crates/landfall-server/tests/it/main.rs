@@ -1,0 +1,5 @@
+//! The server's promises, tested from outside with real clients.
+
+#![expect(clippy::expect_used, reason = "what a test relies on may fail it")]
+
+mod client_certificates;
