@@ -1,10 +1,15 @@
 //! The operator's side: server, command line and all that listens or dials.
 
+pub mod backend;
 pub mod data_folder;
 pub mod dev_ca;
 pub mod dev_identity;
+pub mod device_api;
 pub mod listener;
+pub mod provisioning;
 pub mod signals;
 pub mod stop;
+pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod worker;

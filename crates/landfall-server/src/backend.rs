@@ -1,0 +1,47 @@
+//! What every face of the server works on: the store, the time, and unpredictable bytes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use landfall_core::clock::{Clock, Entropy};
+use landfall_store::secret::SealingKey;
+use landfall_store::{OpenError, SqliteStore};
+
+use crate::time::{SystemClock, SystemEntropy};
+
+/// What every face of the server works on.
+pub struct Backend<S> {
+    /// Where everything is kept.
+    pub store: Arc<S>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl<S> Clone for Backend<S> {
+    fn clone(&self) -> Self {
+        Backend {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        }
+    }
+}
+
+impl Backend<SqliteStore> {
+    /// Opens the SQLite database at `path`, with the machine's clock and chance.
+    ///
+    /// # Errors
+    /// When the database cannot be opened; the text holds the remedy.
+    pub fn sqlite(path: PathBuf, key: SealingKey) -> Result<Self, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store = SqliteStore::open(&path, key, Arc::clone(&clock), Arc::clone(&entropy))?;
+        Ok(Backend {
+            store: Arc::new(store),
+            clock,
+            entropy,
+        })
+    }
+}

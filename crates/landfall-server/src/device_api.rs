@@ -1,0 +1,80 @@
+//! The device API: an [`Exchange`] in, a reply out, whatever the transport. The adapters turn bytes
+//! into an exchange; what happens next is the same for all of them.
+
+pub mod https;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_core::error::Error;
+use landfall_core::exchange::Exchange;
+use landfall_core::linked_hub::HubRegistry;
+use landfall_core::registration::operation::Progress;
+use landfall_core::store::Store;
+use landfall_wire::message::Reply;
+use landfall_wire::{device, fault};
+
+use crate::backend::Backend;
+use crate::provisioning::{Answer, Provisioning};
+use crate::telemetry::{Attempt, Traces};
+
+/// What the adapters of the device API share.
+pub struct DeviceApi<S, H> {
+    /// Store, clock and chance.
+    pub backend: Backend<S>,
+    /// The driver.
+    pub provisioning: Arc<Provisioning<S, H>>,
+    /// Where the reasons go.
+    pub traces: Traces,
+    /// What devices are told to wait between polls.
+    pub retry_after: Duration,
+}
+
+impl<S, H> DeviceApi<S, H>
+where
+    S: Store,
+    H: HubRegistry<Write = S::HubWrite>,
+{
+    /// Takes an exchange down the road and writes the reply. `location` is the URL that was asked.
+    async fn converse(
+        &self,
+        exchange: Result<Exchange, Error>,
+        location: &str,
+        mut attempt: Attempt,
+    ) -> Reply {
+        let answer = match &exchange {
+            Ok(exchange) => self.provisioning.answer(exchange, &mut attempt).await,
+            Err(error) => Err(error.clone()),
+        };
+        let reply = match &answer {
+            Ok(Answer::Accepted(operation)) => {
+                device::accepted(operation, location, self.retry_after)
+            }
+            Ok(Answer::Operation(operation)) => device::operation(operation, self.retry_after),
+            Ok(Answer::Registration(registration)) => device::registration(registration),
+            Err(error) => fault::reply(error, attempt.tracking_id(), self.backend.clock.now()),
+        };
+        let reply = reply.with_header("x-ms-request-id", attempt.tracking_id().as_str());
+        let outcome = format!("{} {}", reply.status.as_u16(), spoken(&answer));
+        attempt.end(outcome);
+        self.traces.keep(attempt);
+        reply
+    }
+}
+
+/// The answer in a word or two, for traces and the log.
+fn spoken(answer: &Result<Answer, Error>) -> String {
+    match answer {
+        Ok(Answer::Accepted(_)) => "assigning".to_owned(),
+        Ok(Answer::Operation(operation)) => match &operation.progress {
+            Progress::Finished(registration) => {
+                device::status_name(&registration.status).to_owned()
+            }
+            Progress::Accepted(_) | Progress::Allocated(..) => "assigning".to_owned(),
+        },
+        Ok(Answer::Registration(registration)) => {
+            device::status_name(&registration.status).to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,535 @@
+//! The one driver of the road: reads what is in force, asks the engine for its step, performs it,
+//! records it. Every transport ends here with an [`Exchange`] and leaves with an [`Answer`].
+//!
+//! An operation is written together with the registration and the device that it leaves. Only
+//! before a step whose effect cannot be part of that commit it is written down first
+//! (docs/decisions/0004-record-once-per-registration.md).
+
+mod trust;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict};
+use landfall_core::error::Error;
+use landfall_core::exchange::{Action, Exchange};
+use landfall_core::id::{Etag, OperationId, RegistrationId};
+use landfall_core::linked_hub::{HubRegistry, Placed, PlacementError};
+use landfall_core::registration::operation::{Admission, Operation, Progress, Step};
+use landfall_core::registration::{EnrollmentRef, Registration, RegistrationFailure};
+use landfall_core::service::ProvisioningService;
+use landfall_core::store::{Change, CommitError, Expect, Guard, ReadError, Store, Write};
+use landfall_core::trace::{Finding, Stage};
+
+use crate::backend::Backend;
+use crate::telemetry::Attempt;
+use trust::TrustCache;
+
+/// How often a registration begins anew because a record changed under it.
+const TRIES: usize = 8;
+/// When a device is told to come back that the server cannot serve now.
+const COME_BACK: Duration = Duration::from_secs(5);
+/// Past this many groups, matching a token to its group runs beside the request threads.
+const GROUPS_INLINE: usize = 64;
+
+/// What the road answers; the face of each transport renders it.
+#[derive(Debug)]
+pub enum Answer {
+    /// The device is registering under this operation.
+    Accepted(OperationId),
+    /// How far an operation is.
+    Operation(Operation),
+    /// What became of the registration id.
+    Registration(Registration),
+}
+
+/// The driver, over one store and the hubs it may place devices on.
+pub struct Provisioning<S, H> {
+    backend: Backend<S>,
+    hubs: H,
+    trust: TrustCache,
+    /// One large group search at a time: it must not keep other devices from the processor.
+    search: tokio::sync::Semaphore,
+}
+
+/// A device that was let in, with all that was read for it.
+struct Admitted {
+    service: ProvisioningService,
+    verdict: Verdict,
+    before: Option<Registration>,
+}
+
+/// What a commit of the road met.
+enum Recorded {
+    Done,
+    /// A record changed meanwhile; read again and decide again.
+    Again,
+}
+
+impl<S, H> Provisioning<S, H>
+where
+    S: Store,
+    H: HubRegistry<Write = S::HubWrite>,
+{
+    /// Makes the driver.
+    pub fn new(backend: Backend<S>, hubs: H) -> Self {
+        Provisioning {
+            backend,
+            hubs,
+            trust: TrustCache::default(),
+            search: tokio::sync::Semaphore::new(1),
+        }
+    }
+
+    /// Takes one exchange down the road.
+    ///
+    /// # Errors
+    /// What the device may read; the reason is in `attempt`.
+    pub async fn answer(
+        &self,
+        exchange: &Exchange,
+        attempt: &mut Attempt,
+    ) -> Result<Answer, Error> {
+        match &exchange.action {
+            Action::Register { .. } => self.register(exchange, attempt).await.map(Answer::Accepted),
+            Action::OperationStatus(id) => {
+                self.admit(exchange, attempt).await?;
+                self.operation(exchange, id, attempt)
+                    .await
+                    .map(Answer::Operation)
+            }
+            Action::StatusLookup => {
+                let admitted = self.admit(exchange, attempt).await?;
+                admitted.before.map(Answer::Registration).ok_or_else(|| {
+                    attempt.stop(Stage::Record, &not_registered(&exchange.registration_id));
+                    Error::NotFound(format!("Registration '{}'", exchange.registration_id))
+                })
+            }
+        }
+    }
+
+    async fn register(
+        &self,
+        exchange: &Exchange,
+        attempt: &mut Attempt,
+    ) -> Result<OperationId, Error> {
+        for _ in 0..TRIES {
+            let admitted = self.admit(exchange, attempt).await?;
+            let operation = self.begin(exchange, attempt, &admitted);
+            let id = operation.id.clone();
+            attempt.about(&id);
+            let change = Change {
+                guards: vec![enrollment_guard(
+                    &admitted.service,
+                    &admitted.verdict,
+                    exchange,
+                )],
+                ..Change::default()
+            };
+            let before = expect(admitted.before.as_ref());
+            if let Recorded::Done = self
+                .advance(operation, &admitted.service, change, before, attempt)
+                .await?
+            {
+                return Ok(id);
+            }
+            attempt.pass(Stage::Record, "a record changed meanwhile: deciding again");
+        }
+        attempt.stop(Stage::Record, &contended(&exchange.registration_id));
+        Err(Error::Unavailable(COME_BACK))
+    }
+
+    /// Begins the operation of a device that was let in, or ends it at once when its enrollment is
+    /// disabled.
+    fn begin(&self, exchange: &Exchange, attempt: &Attempt, admitted: &Admitted) -> Operation {
+        let now = self.backend.clock.now();
+        let payload = match &exchange.action {
+            Action::Register { payload } => payload.clone(),
+            _ => None,
+        };
+        let admission = Admission::new(
+            &admitted.verdict.attested,
+            admitted.verdict.terms.clone(),
+            admitted.verdict.device_id.clone(),
+            &exchange.api_version,
+            payload,
+            admitted.before.clone(),
+        );
+        let operation = Operation::begin(
+            OperationId::draw(&*self.backend.entropy),
+            exchange.id_scope.clone(),
+            exchange.registration_id.clone(),
+            attempt.tracking_id().clone(),
+            admission,
+            now,
+        );
+        if admitted.verdict.enabled() {
+            operation
+        } else {
+            operation.disabled(self.etag(), now)
+        }
+    }
+
+    /// Asks the engine for its steps and performs them, until the operation is written at its end.
+    async fn advance(
+        &self,
+        mut operation: Operation,
+        service: &ProvisioningService,
+        mut change: Change<S::HubWrite>,
+        before: Expect,
+        attempt: &mut Attempt,
+    ) -> Result<Recorded, Error> {
+        loop {
+            let now = self.backend.clock.now();
+            operation = match operation.next() {
+                Step::Allocate(_) => {
+                    let (next, reason) = operation.allocate(
+                        service.allocation,
+                        &service.linked_hubs,
+                        self.etag(),
+                        now,
+                    );
+                    attempt.pass(Stage::Allocation, reason);
+                    next
+                }
+                Step::Place(placement) => match self.hubs.place(placement).await {
+                    Ok(placed) => {
+                        let note = format!(
+                            "{} '{}' on {}",
+                            placement.manner.name(),
+                            placement.device_id,
+                            placement.hub
+                        );
+                        attempt.pass(Stage::Hub, note);
+                        if let Placed::Writes(writes) = placed {
+                            change.hub_writes.extend(writes);
+                        }
+                        operation.placed(self.etag(), now)
+                    }
+                    Err(error) => {
+                        let failure = placement_failure(error, attempt)?;
+                        operation.failed(failure, self.etag(), now)
+                    }
+                },
+                Step::Nothing(registration) => {
+                    let registration = Box::new(registration.clone());
+                    let scope = operation.id_scope.clone();
+                    change
+                        .writes
+                        .push(Write::PutRegistration(scope, registration, before));
+                    change.writes.push(Write::PutOperation(Box::new(operation)));
+                    return self.record(change, attempt).await;
+                }
+            };
+        }
+    }
+
+    async fn record(
+        &self,
+        change: Change<S::HubWrite>,
+        attempt: &mut Attempt,
+    ) -> Result<Recorded, Error> {
+        match self.backend.store.commit(vec![change]).await.pop() {
+            Some(Ok(())) => {
+                attempt.pass(Stage::Record, "operation, registration and device written");
+                Ok(Recorded::Done)
+            }
+            Some(Err(
+                CommitError::Exists(_) | CommitError::Absent(_) | CommitError::Changed(_),
+            )) => Ok(Recorded::Again),
+            Some(Err(CommitError::Unavailable(cause))) => {
+                Err(unavailable(Stage::Record, &cause, attempt))
+            }
+            None => Err(unavailable(
+                Stage::Record,
+                "the store gave no answer",
+                attempt,
+            )),
+        }
+    }
+
+    async fn operation(
+        &self,
+        exchange: &Exchange,
+        id: &OperationId,
+        attempt: &mut Attempt,
+    ) -> Result<Operation, Error> {
+        attempt.about(id);
+        let found = self
+            .backend
+            .store
+            .operation(&exchange.id_scope, id)
+            .await
+            .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
+        found.filter(|operation| operation.registration_id == exchange.registration_id).ok_or_else(|| {
+            attempt.stop(
+                Stage::Record,
+                &Finding::new(
+                    "operation.unknown",
+                    format!("an operation of registration id '{}'", exchange.registration_id),
+                    format!("no operation '{id}' of this id: finished ones are kept for a while only"),
+                    "Register again; it gives a new operation id and the same hub.",
+                ),
+            );
+            Error::OtherNotFound("Operation".to_owned())
+        })
+    }
+
+    /// Reads what is in force and holds the evidence against it.
+    async fn admit(&self, exchange: &Exchange, attempt: &mut Attempt) -> Result<Admitted, Error> {
+        let store = &self.backend.store;
+        let scope = &exchange.id_scope;
+        let id = &exchange.registration_id;
+        let claim = Claim {
+            scope,
+            registration_id: id,
+            now: self.backend.clock.now(),
+        };
+        let unread =
+            |error: ReadError, attempt: &mut Attempt| unreadable(Stage::Service, &error, attempt);
+
+        let service = store
+            .service(scope)
+            .await
+            .map_err(|error| unread(error, attempt))?;
+        let Some(service) = service else {
+            attempt.stop(Stage::Service, &unknown_scope(exchange));
+            return Err(Error::Unauthorized);
+        };
+        attempt.pass(
+            Stage::Service,
+            format!("provisioning service '{}'", service.name),
+        );
+
+        let proof = authentication::read(claim, &exchange.evidence)
+            .map_err(|refusal| refused(Stage::Request, refusal, attempt))?;
+        let individual = store
+            .individual(scope, id)
+            .await
+            .map_err(|error| unread(error, attempt))?;
+        let before = store
+            .registration(scope, id)
+            .await
+            .map_err(|error| unread(error, attempt))?;
+        let trust = self
+            .trust
+            .of(&**store, &service)
+            .await
+            .map_err(|error| unread(error, attempt))?;
+
+        let verdict = match &individual {
+            Some(enrollment) => {
+                attempt.pass(
+                    Stage::Enrollment,
+                    format!("individual enrollment '{}'", enrollment.registration_id),
+                );
+                authentication::by_individual(claim, &proof, enrollment, &trust)
+            }
+            None => {
+                let groups = trust.symmetric().len() + trust.anchors().len();
+                attempt.pass(Stage::Enrollment, format!("no individual enrollment; {groups} group key(s) and certificate(s) in question"));
+                self.search(claim, &proof, &trust, before.as_ref(), &service)
+                    .await
+            }
+        };
+        let verdict = verdict.map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?;
+        let note = if verdict.enabled() {
+            verdict.note.clone()
+        } else {
+            format!("{}: disabled", verdict.note)
+        };
+        attempt.pass(Stage::Attestation, note);
+        if !verdict.enabled() {
+            attempt.note_finding(&disabled(&verdict));
+        }
+        Ok(Admitted {
+            service,
+            verdict,
+            before,
+        })
+    }
+
+    async fn search(
+        &self,
+        claim: Claim<'_>,
+        proof: &Proof<'_>,
+        trust: &Arc<Trust>,
+        before: Option<&Registration>,
+        service: &ProvisioningService,
+    ) -> Result<Verdict, Refusal> {
+        let strict = service.require_verified_chain;
+        let look = || authentication::by_group(claim, proof, trust, before, strict);
+        let returning = matches!(
+            before.map(|before| &before.enrollment),
+            Some(EnrollmentRef::Group(id)) if trust.group(id).is_some()
+        );
+        if returning || trust.symmetric().len() <= GROUPS_INLINE {
+            return look();
+        }
+        let _turn = self.search.acquire().await;
+        tokio::task::block_in_place(look)
+    }
+
+    fn etag(&self) -> Etag {
+        Etag::draw(&*self.backend.entropy)
+    }
+
+    /// Continues an operation that was written down before its end, after a crash or from another
+    /// node. What was decided stays; nothing is asked twice.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be used now; the operation stays as it was.
+    pub async fn resume(&self, operation: Operation, attempt: &mut Attempt) -> Result<(), Error> {
+        let store = &self.backend.store;
+        let (scope, id) = (
+            operation.id_scope.clone(),
+            operation.registration_id.clone(),
+        );
+        let service = store
+            .service(&scope)
+            .await
+            .map_err(|error| unreadable(Stage::Service, &error, attempt))?;
+        let Some(service) = service else {
+            return Ok(());
+        };
+        let before = match &operation.progress {
+            Progress::Accepted(admission) | Progress::Allocated(admission, _, _) => {
+                expect(admission.before.as_ref())
+            }
+            Progress::Finished(_) => return Ok(()),
+        };
+        let change = Change::default();
+        if let Recorded::Done = self
+            .advance(operation.clone(), &service, change, before, attempt)
+            .await?
+        {
+            return Ok(());
+        }
+        // Another registration of the same id ended meanwhile: its result is this one's as well.
+        let current = store
+            .registration(&scope, &id)
+            .await
+            .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
+        let Some(current) = current else {
+            return Ok(());
+        };
+        let finished = Operation {
+            progress: Progress::Finished(Box::new(current)),
+            updated: self.backend.clock.now(),
+            ..operation
+        };
+        self.record(Change::of(Write::PutOperation(Box::new(finished))), attempt)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// What the registration's row must still be when the operation that began from it ends.
+fn expect(before: Option<&Registration>) -> Expect {
+    before.map_or(Expect::Absent, |before| Expect::Etag(before.etag.clone()))
+}
+
+/// The enrollment must be the one that was judged: a change in between is judged again.
+fn enrollment_guard(
+    service: &ProvisioningService,
+    verdict: &Verdict,
+    exchange: &Exchange,
+) -> Guard {
+    let expect = Expect::Etag(verdict.terms.etag.clone());
+    let scope = service.id_scope.clone();
+    match verdict.attested.enrollment() {
+        EnrollmentRef::Individual => {
+            Guard::Individual(scope, exchange.registration_id.clone(), expect)
+        }
+        EnrollmentRef::Group(id) => Guard::Group(scope, id.clone(), expect),
+    }
+}
+
+fn refused(stage: Stage, mut refusal: Refusal, attempt: &mut Attempt) -> Error {
+    attempt.refuse(stage, &mut refusal);
+    refusal.public
+}
+
+fn placement_failure(
+    error: PlacementError,
+    attempt: &mut Attempt,
+) -> Result<RegistrationFailure, Error> {
+    match error {
+        PlacementError::UnknownHub(hub) => {
+            attempt.note_finding(&Finding::new(
+                "hub.unknown",
+                format!("an embedded hub '{hub}'"),
+                "no such hub in this server",
+                "Link a hub that exists, or create it with `landfall service create`.",
+            ));
+            Ok(RegistrationFailure::HubNotLinked(hub))
+        }
+        PlacementError::Refused(reason) => {
+            attempt.note_finding(&Finding::new(
+                "hub.refused",
+                "a device that the hub accepts",
+                reason.clone(),
+                "Correct what the hub refuses on the enrollment (initial twin, device id).",
+            ));
+            Ok(RegistrationFailure::HubRefused(reason))
+        }
+        PlacementError::Unavailable(cause) => Err(unavailable(Stage::Hub, &cause, attempt)),
+    }
+}
+
+fn unreadable(stage: Stage, error: &ReadError, attempt: &mut Attempt) -> Error {
+    unavailable(stage, &error.to_string(), attempt)
+}
+
+fn unavailable(stage: Stage, cause: &str, attempt: &mut Attempt) -> Error {
+    tracing::error!(cause, tracking_id = %attempt.tracking_id(), "a registration could not be served");
+    attempt.stop(
+        stage,
+        &Finding::new(
+            "store.unavailable",
+            "a store that answers",
+            cause,
+            "Look at /readyz, the free disk space and the database. The device was told to come back.",
+        ),
+    );
+    Error::Unavailable(COME_BACK)
+}
+
+fn unknown_scope(exchange: &Exchange) -> Finding {
+    Finding::new(
+        "service.scope",
+        "an id scope of this server",
+        format!(
+            "'{}', which no provisioning service here has",
+            exchange.id_scope
+        ),
+        "Take the id scope from `landfall service list`.",
+    )
+}
+
+fn not_registered(id: &RegistrationId) -> Finding {
+    Finding::new(
+        "registration.none",
+        format!("an earlier registration of '{id}'"),
+        "none",
+        "Register first.",
+    )
+}
+
+fn disabled(verdict: &Verdict) -> Finding {
+    Finding::new(
+        "enrollment.disabled",
+        "an enabled enrollment",
+        format!("{} is disabled", verdict.attested.enrollment().spoken()),
+        "Enable it with `--provisioning-status enabled`, if the device shall come in.",
+    )
+}
+
+fn contended(id: &RegistrationId) -> Finding {
+    Finding::new(
+        "record.contended",
+        "an enrollment and a registration that stay still for a moment",
+        format!("the records of '{id}' changed {TRIES} times during this attempt"),
+        "Look for several devices that register under one id.",
+    )
+}

@@ -1,0 +1,55 @@
+//! What each provisioning service trusts, kept as long as its trust version stands.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use landfall_core::attestation::AttestationKind;
+use landfall_core::authentication::Trust;
+use landfall_core::id::IdScope;
+use landfall_core::service::ProvisioningService;
+use landfall_core::store::{ReadError, Store};
+
+/// Most services whose trust is kept at once.
+const MOST: usize = 256;
+
+/// The trust of the services that were asked for lately.
+#[derive(Default)]
+pub struct TrustCache {
+    kept: Mutex<HashMap<IdScope, (i64, Arc<Trust>)>>,
+}
+
+impl TrustCache {
+    /// The trust of `service` as of its trust version.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of<S: Store>(
+        &self,
+        store: &S,
+        service: &ProvisioningService,
+    ) -> Result<Arc<Trust>, ReadError> {
+        let scope = &service.id_scope;
+        if let Some((version, trust)) = self.lock().get(scope)
+            && *version == service.trust_version
+        {
+            return Ok(Arc::clone(trust));
+        }
+        // The version was read before the records: at worst they are newer than it says, and the
+        // next request, which reads a newer version, gathers them again.
+        let mut groups = store
+            .groups_by_kind(scope, AttestationKind::SymmetricKey)
+            .await?;
+        groups.extend(store.groups_by_kind(scope, AttestationKind::X509).await?);
+        let trust = Arc::new(Trust::new(groups, store.certificates(scope).await?));
+        let mut kept = self.lock();
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(scope.clone(), (service.trust_version, Arc::clone(&trust)));
+        Ok(trust)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdScope, (i64, Arc<Trust>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

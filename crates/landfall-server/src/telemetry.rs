@@ -1,0 +1,258 @@
+//! Decision traces on their way to the store: recorded while an attempt runs, queued beside the road,
+//! written by one worker. A full queue drops traces and counts them; it never slows a registration.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use landfall_core::attestation::symmetric_key::diagnosis;
+use landfall_core::authentication::{Diagnosis, Refusal};
+use landfall_core::clock::{Clock, Timestamp};
+use landfall_core::id::{IdScope, OperationId, TrackingId};
+use landfall_core::store::Store;
+use landfall_core::trace::{DecisionTrace, Finding, Passage, Stage};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::time::Stopwatch;
+
+/// Most traces that wait to be written.
+const QUEUE: usize = 4096;
+/// Most wrong signatures that wait to be looked into. Each holds keys of its suspects.
+const DIAGNOSES: usize = 64;
+/// Most traces written in one commit.
+const BATCH: usize = 256;
+
+/// How long and how many traces are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceRetention {
+    /// Traces older than this are dropped.
+    pub age: Duration,
+    /// Past this many the oldest are dropped.
+    pub count: usize,
+}
+
+/// One attempt of a device while it runs: collects what was passed and why it stopped.
+#[derive(Debug)]
+pub struct Attempt {
+    trace: DecisionTrace,
+    watch: Stopwatch,
+    diagnosis: Option<Box<Diagnosis>>,
+}
+
+impl Attempt {
+    /// Begins an attempt.
+    pub fn begin(
+        tracking_id: TrackingId,
+        protocol: &'static str,
+        peer: String,
+        now: Timestamp,
+    ) -> Self {
+        Attempt {
+            trace: DecisionTrace {
+                tracking_id,
+                id_scope: None,
+                registration_id: String::new(),
+                operation: None,
+                action: String::new(),
+                protocol: protocol.to_owned(),
+                peer,
+                started: now,
+                stages: Vec::with_capacity(8),
+                outcome: String::new(),
+                finding: None,
+            },
+            watch: Stopwatch::start(),
+            diagnosis: None,
+        }
+    }
+
+    /// The attempt's public name.
+    pub fn tracking_id(&self) -> &TrackingId {
+        &self.trace.tracking_id
+    }
+
+    /// Says who asks for what; the texts may be anything that stood in the request.
+    pub fn asked(&mut self, action: &str, scope: &str, registration_id: &str) {
+        self.trace.action = action.to_owned();
+        self.trace.id_scope = IdScope::parse(scope).ok();
+        self.trace.registration_id = registration_id
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(128)
+            .collect();
+    }
+
+    /// Names the operation that the attempt is about.
+    pub fn about(&mut self, operation: &OperationId) {
+        self.trace.operation = Some(operation.clone());
+    }
+
+    /// Notes that a stage was passed.
+    pub fn pass(&mut self, stage: Stage, note: impl Into<String>) {
+        self.trace.stages.push(Passage {
+            stage: stage.name().to_owned(),
+            at: self.watch.elapsed(),
+            note: note.into(),
+        });
+    }
+
+    /// Notes that the attempt stopped at `stage` for the reason in `finding`.
+    pub fn stop(&mut self, stage: Stage, finding: &Finding) {
+        self.pass(stage, format!("stopped: {}", finding.check));
+        self.trace.finding = Some(finding.into());
+    }
+
+    /// Notes a finding about an attempt that still goes on to its answer.
+    pub fn note_finding(&mut self, finding: &Finding) {
+        self.trace.finding = Some(finding.into());
+    }
+
+    /// Notes a refusal, and keeps what a worker may look into after the answer.
+    pub fn refuse(&mut self, stage: Stage, refusal: &mut Refusal) {
+        self.stop(stage, &refusal.finding);
+        self.diagnosis = refusal.diagnosis.take();
+    }
+
+    /// Ends the attempt with what was answered.
+    pub fn end(&mut self, outcome: impl Into<String>) {
+        self.trace.outcome = outcome.into();
+        self.pass(Stage::Answer, self.trace.outcome.clone());
+    }
+
+    /// The stages so far.
+    pub fn stages(&self) -> &[Passage] {
+        &self.trace.stages
+    }
+}
+
+enum Job {
+    Keep(Box<DecisionTrace>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The queue beside the road. Cloning gives another handle to the same queue.
+#[derive(Clone)]
+pub struct Traces {
+    jobs: mpsc::Sender<Job>,
+    diagnoses: mpsc::Sender<(Box<DecisionTrace>, Box<Diagnosis>)>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Traces {
+    /// Starts the two workers: one writes, one looks into wrong signatures. They end when the last
+    /// handle is dropped, after writing what is queued.
+    pub fn start<S: Store>(
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+        retention: TraceRetention,
+    ) -> (Self, JoinHandle<()>) {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (diagnoses, suspects) = mpsc::channel(DIAGNOSES);
+        let writer = tokio::spawn(write(store, clock, retention, queue));
+        tokio::spawn(investigate(suspects, jobs.clone()));
+        (
+            Traces {
+                jobs,
+                diagnoses,
+                dropped: Arc::default(),
+            },
+            writer,
+        )
+    }
+
+    /// Hands an ended attempt to the workers. Never waits.
+    pub fn keep(&self, attempt: Attempt) {
+        tracing::info!(
+            tracking_id = %attempt.trace.tracking_id,
+            registration_id = attempt.trace.registration_id,
+            action = attempt.trace.action,
+            peer = attempt.trace.peer,
+            check = attempt.trace.finding.as_ref().map(|finding| finding.check.as_str()),
+            micros = u64::try_from(attempt.watch.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "{} of '{}': {}",
+            attempt.trace.action,
+            attempt.trace.registration_id,
+            attempt.trace.outcome,
+        );
+        let trace = Box::new(attempt.trace);
+        let trace = match attempt.diagnosis {
+            Some(diagnosis) => match self.diagnoses.try_send((trace, diagnosis)) {
+                Ok(()) => return,
+                Err(
+                    mpsc::error::TrySendError::Full((trace, _))
+                    | mpsc::error::TrySendError::Closed((trace, _)),
+                ) => trace,
+            },
+            None => trace,
+        };
+        if self.jobs.try_send(Job::Keep(trace)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until what was queued before is written, so that a reader sees it.
+    pub async fn flush(&self) {
+        // The worker on wrong signatures hands its traces on one by one; once its whole capacity is
+        // free, none is left with it.
+        let _idle = self.diagnoses.reserve_many(DIAGNOSES).await;
+        let (done, written) = oneshot::channel();
+        if self.jobs.send(Job::Flush(done)).await.is_ok() {
+            let _ = written.await;
+        }
+    }
+
+    /// How many traces were dropped because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+async fn write<S: Store>(
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    retention: TraceRetention,
+    mut queue: mpsc::Receiver<Job>,
+) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let mut waiting = Vec::new();
+        let mut traces = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            match job {
+                Job::Keep(trace) => traces.push(*trace),
+                Job::Flush(done) => waiting.push(done),
+            }
+        }
+        if !traces.is_empty() {
+            let oldest = clock.now().minus(retention.age);
+            if let Err(error) = store.keep_traces(traces, oldest, retention.count).await {
+                tracing::warn!(%error, "decision traces could not be written");
+            }
+        }
+        for done in waiting {
+            let _ = done.send(());
+        }
+    }
+}
+
+async fn investigate(
+    mut suspects: mpsc::Receiver<(Box<DecisionTrace>, Box<Diagnosis>)>,
+    jobs: mpsc::Sender<Job>,
+) {
+    // Held until the trace is handed on: `flush` waits for all permits.
+    while let Some((mut trace, diagnosis)) = suspects.recv().await {
+        let found = tokio::task::spawn_blocking(move || {
+            diagnosis::diagnose(
+                &diagnosis.token,
+                &diagnosis.registration_id,
+                &diagnosis.suspects,
+            )
+        })
+        .await;
+        if let Ok(Some(finding)) = found {
+            trace.finding = Some((&finding).into());
+        }
+        let _ = jobs.send(Job::Keep(trace)).await;
+    }
+}

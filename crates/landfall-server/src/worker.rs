@@ -1,0 +1,100 @@
+//! What runs beside the requests: continues operations that a crash left unfinished, and drops
+//! finished ones after their time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_core::id::TrackingId;
+use landfall_core::linked_hub::HubRegistry;
+use landfall_core::store::Store;
+
+use crate::backend::Backend;
+use crate::provisioning::Provisioning;
+use crate::stop::Stop;
+use crate::telemetry::{Attempt, Traces};
+use crate::time;
+
+/// How often unfinished operations are looked for.
+const ROUND: Duration = Duration::from_secs(5);
+/// An operation that moved within this span is still somebody's.
+const GRACE: Duration = Duration::from_secs(5);
+/// Most operations continued, and most dropped, in one go.
+const BATCH: usize = 500;
+
+/// Runs until `stop` says true. `retention` is how long finished operations can be polled.
+pub async fn run<S, H>(
+    backend: Backend<S>,
+    provisioning: Arc<Provisioning<S, H>>,
+    traces: Traces,
+    retention: Duration,
+    mut stop: Stop,
+) where
+    S: Store,
+    H: HubRegistry<Write = S::HubWrite>,
+{
+    // At the start nobody works on an unfinished operation any more.
+    let mut grace = Duration::ZERO;
+    loop {
+        if let Err(error) = resume(&backend, &*provisioning, &traces, grace).await {
+            tracing::warn!(%error, "unfinished operations could not be continued; trying again");
+        }
+        if let Err(error) = purge(&backend, retention).await {
+            tracing::warn!(%error, "finished operations could not be dropped; trying again");
+        }
+        grace = GRACE;
+        tokio::select! {
+            () = time::sleep(ROUND) => {}
+            () = stop.given() => return,
+        }
+    }
+}
+
+/// Continues every operation that did not move for `grace`. At start the grace is zero: whoever
+/// worked on them is gone.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn resume<S, H>(
+    backend: &Backend<S>,
+    provisioning: &Provisioning<S, H>,
+    traces: &Traces,
+    grace: Duration,
+) -> Result<usize, landfall_core::store::ReadError>
+where
+    S: Store,
+    H: HubRegistry<Write = S::HubWrite>,
+{
+    let now = backend.clock.now();
+    let unfinished = backend.store.unfinished_operations(BATCH).await?;
+    let mut resumed = 0;
+    for operation in unfinished
+        .into_iter()
+        .filter(|operation| now.since(operation.updated) >= grace)
+    {
+        let tracking_id = TrackingId::draw(&*backend.entropy);
+        let mut attempt = Attempt::begin(tracking_id, "worker", String::new(), now);
+        attempt.asked(
+            "resume",
+            operation.id_scope.as_str(),
+            operation.registration_id.as_str(),
+        );
+        attempt.about(&operation.id);
+        let outcome = match provisioning.resume(operation, &mut attempt).await {
+            Ok(()) => "continued to its end".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        attempt.end(outcome);
+        traces.keep(attempt);
+        resumed += 1;
+    }
+    Ok(resumed)
+}
+
+async fn purge<S: Store>(
+    backend: &Backend<S>,
+    retention: Duration,
+) -> Result<(), landfall_core::store::ReadError> {
+    let before = backend.clock.now().minus(retention);
+    while backend.store.purge_operations(before, BATCH).await? == BATCH {}
+    Ok(())
+}
