@@ -1,12 +1,15 @@
 //! The operator's side: server, command line and all that listens or dials.
 
 pub mod backend;
+pub mod control_api;
 pub mod data_folder;
 pub mod dev_ca;
 pub mod dev_identity;
 pub mod device_api;
+pub mod hub_api;
 pub mod listener;
 pub mod provisioning;
+pub mod service_api;
 pub mod signals;
 pub mod stop;
 pub mod telemetry;

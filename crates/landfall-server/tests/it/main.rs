@@ -2,4 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "what a test relies on may fail it")]
 
+mod bench;
 mod client_certificates;
+mod control_api;
+mod service_api;

@@ -1,0 +1,201 @@
+//! The control plane over HTTPS: the CA certificates of a provisioning service.
+//!
+//! Source: docs/protocol/control-plane.md §1, §5, §6.
+
+use http::{Method, StatusCode};
+use landfall_core::administration::{Administration, Condition};
+use landfall_core::error::Error;
+use landfall_core::id::{ServiceName, TrackingId};
+use landfall_core::secret::{SymmetricKey, same_bytes};
+use landfall_core::service::ProvisioningService;
+use landfall_core::store::Store;
+use landfall_wire::message::{Reply, Request};
+use landfall_wire::route::{ControlRoute, ControlTarget};
+use landfall_wire::service::{LARGEST_BODY, check_size};
+use landfall_wire::{api_version, control, fault};
+
+use crate::backend::Backend;
+
+/// Answers one request. `services` are all of the server; the path names one. `token` is the key
+/// whose base64 text callers bear.
+pub async fn answer<S: Store>(
+    backend: &Backend<S>,
+    services: &[ProvisioningService],
+    request: &Request,
+    route: &ControlRoute,
+    token: &SymmetricKey,
+    tracking: &TrackingId,
+) -> Reply {
+    match carry_out(backend, services, request, route, token).await {
+        Ok(reply) => reply
+            .with_header("x-ms-request-id", tracking.as_str())
+            .with_header("cache-control", "no-cache")
+            .with_header("x-content-type-options", "nosniff"),
+        Err(error) => {
+            let reply = fault::control::reply(&error, tracking);
+            match error {
+                Error::MethodNotAllowed => reply.with_header("allow", allowed(&route.target)),
+                _ => reply,
+            }
+        }
+    }
+}
+
+/// True when the request bears the token. The comparison takes the same time wherever they differ.
+fn bears(request: &Request, token: &SymmetricKey) -> bool {
+    request
+        .header("authorization")
+        .and_then(|value| value.split_once(' '))
+        .is_some_and(|(scheme, text)| {
+            scheme.eq_ignore_ascii_case("bearer")
+                && same_bytes(text.trim().as_bytes(), token.to_base64().as_bytes())
+        })
+}
+
+fn allowed(target: &ControlTarget) -> &'static str {
+    match target {
+        ControlTarget::Certificates => "GET",
+        ControlTarget::Certificate(_) => "GET, PUT, DELETE",
+        ControlTarget::VerificationCode(_) | ControlTarget::Verify(_) => "POST",
+    }
+}
+
+async fn carry_out<S: Store>(
+    backend: &Backend<S>,
+    services: &[ProvisioningService],
+    request: &Request,
+    route: &ControlRoute,
+    token: &SymmetricKey,
+) -> Result<Reply, Error> {
+    if !bears(request, token) {
+        return Err(Error::Unauthorized);
+    }
+    let service = ServiceName::parse(&route.service)
+        .ok()
+        .and_then(|name| services.iter().find(|service| service.name == name))
+        .ok_or_else(|| {
+            Error::OtherNotFound(format!("Provisioning service '{}'", shown(&route.service)))
+        })?;
+    api_version::parse(request.parameter("api-version").as_deref())?;
+    check_size(&request.body, LARGEST_BODY)?;
+    let administration = Administration {
+        store: &*backend.store,
+        service,
+        now: backend.clock.now(),
+        entropy: &*backend.entropy,
+    };
+    let call = Call {
+        administration,
+        request,
+        route,
+    };
+    match (&route.target, &request.method) {
+        (ControlTarget::Certificates, &Method::GET) => call.list().await,
+        (ControlTarget::Certificate(name), &Method::GET) => call.read(name).await,
+        (ControlTarget::Certificate(name), &Method::PUT) => call.put(name).await,
+        (ControlTarget::Certificate(name), &Method::DELETE) => call.delete(name).await,
+        (ControlTarget::VerificationCode(name), &Method::POST) => call.draw_code(name).await,
+        (ControlTarget::Verify(name), &Method::POST) => call.verify(name).await,
+        _ => Err(Error::MethodNotAllowed),
+    }
+}
+
+/// One call at work.
+struct Call<'a, S> {
+    administration: Administration<'a, S>,
+    request: &'a Request,
+    route: &'a ControlRoute,
+}
+
+impl<S: Store> Call<'_, S> {
+    fn condition(&self) -> Result<Condition, Error> {
+        match self.request.headers.get("if-match") {
+            None => Ok(Condition::Unstated),
+            // A header that is no text is no etag either.
+            Some(value) => Condition::parse(Some(value.to_str().unwrap_or("not text"))),
+        }
+    }
+
+    /// The path of a certificate, as its `id` gives it back.
+    fn resource(&self, name: &str) -> String {
+        format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Devices/\
+             provisioningServices/{}/certificates/{name}",
+            self.route.subscription, self.route.resource_group, self.administration.service.name
+        )
+    }
+
+    async fn list(&self) -> Result<Reply, Error> {
+        let certificates = self.administration.certificates().await?;
+        let items = certificates
+            .iter()
+            .map(|c| control::certificate_json(c, &self.resource(c.name.as_str())))
+            .collect();
+        Ok(Reply::json(StatusCode::OK, &control::list_json(items)))
+    }
+
+    async fn read(&self, name: &str) -> Result<Reply, Error> {
+        let name = control::certificate_name(name)?;
+        let certificate = self
+            .administration
+            .certificate(&name, &self.condition()?)
+            .await?;
+        let body =
+            control::certificate_json(&certificate, &self.resource(certificate.name.as_str()));
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+
+    async fn put(&self, name: &str) -> Result<Reply, Error> {
+        let name = control::certificate_name(name)?;
+        let upload = control::parse_upload(&self.request.body)?;
+        let certificate = self
+            .administration
+            .put_certificate(&name, upload, &self.condition()?)
+            .await?;
+        let body =
+            control::certificate_json(&certificate, &self.resource(certificate.name.as_str()));
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+
+    async fn delete(&self, name: &str) -> Result<Reply, Error> {
+        let name = control::certificate_name(name)?;
+        let was_there = self
+            .administration
+            .delete_certificate(&name, &self.condition()?)
+            .await?;
+        Ok(Reply::empty(if was_there {
+            StatusCode::OK
+        } else {
+            StatusCode::NO_CONTENT
+        }))
+    }
+
+    async fn draw_code(&self, name: &str) -> Result<Reply, Error> {
+        let name = control::certificate_name(name)?;
+        let certificate = self
+            .administration
+            .renew_verification_code(&name, &self.condition()?)
+            .await?;
+        let body = control::verification_code_json(
+            &certificate,
+            &self.resource(certificate.name.as_str()),
+        );
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+
+    async fn verify(&self, name: &str) -> Result<Reply, Error> {
+        let name = control::certificate_name(name)?;
+        let proof = control::parse_proof(&self.request.body)?;
+        let certificate = self
+            .administration
+            .verify_certificate(&name, &proof, &self.condition()?)
+            .await?;
+        let body =
+            control::certificate_json(&certificate, &self.resource(certificate.name.as_str()));
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}

@@ -1,0 +1,292 @@
+//! The hub API over HTTPS, for operators: identities, twins, bulk, query, statistics.
+//!
+//! Called by the listener with a request that was read whole and the route it named.
+
+use http::Method;
+use landfall_core::clock::Timestamp;
+use landfall_core::id::{DeviceId, ModuleId, TrackingId};
+use landfall_hub::device::Hub;
+use landfall_hub::error::HubError;
+use landfall_hub::policy::Permissions;
+use landfall_hub::registry::{IfMatch, MOST_LISTED_DEVICES, Registry};
+use landfall_hub::store::HubStore;
+use landfall_hub::twin::{TwinContent, TwinVerb};
+use landfall_wire::fault;
+use landfall_wire::hub::{
+    AuthenticationWords, bulk_items, device_request, if_match, module_request, read_json, reply,
+    twin_change,
+};
+use landfall_wire::message::{Reply, Request};
+use landfall_wire::route::HubRoute;
+
+use super::{Caller, query};
+use crate::backend::Backend;
+
+/// Answers one call of the hub API on the hub that it is for. `hubs` are all that this server
+/// embeds.
+pub async fn answer<S: HubStore>(
+    backend: &Backend<S>,
+    hubs: &[Hub],
+    request: &Request,
+    route: &HubRoute,
+    tracking: &TrackingId,
+) -> Reply {
+    let now = backend.clock.now();
+    let reply = match call(backend, hubs, request, route, now).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            report(&error, tracking);
+            fault::hub::reply(&error, tracking, now)
+        }
+    };
+    reply.with_header("x-ms-request-id", tracking.as_str())
+}
+
+/// Writes the causes that callers do not read to the log.
+fn report(error: &HubError, tracking: &TrackingId) {
+    if let HubError::Unavailable(cause) | HubError::Internal(cause) = error {
+        tracing::error!(
+            tracking_id = tracking.as_str(),
+            cause,
+            "hub call failed: {error}"
+        );
+    }
+}
+
+/// Finds the hub, checks the caller, then does what the route and the method say.
+async fn call<S: HubStore>(
+    backend: &Backend<S>,
+    hubs: &[Hub],
+    request: &Request,
+    route: &HubRoute,
+    now: Timestamp,
+) -> Result<Reply, HubError> {
+    let caller = Caller::identify(hubs, request)?;
+    let needed = permission(route, &request.method);
+    caller.may(needed.unwrap_or(Permissions::from_bits(0)), now)?;
+    let version = api_version(request)?;
+    if matches!(route, HubRoute::NotServed) {
+        return Err(HubError::NotServed(format!(
+            "{} {}",
+            request.method, request.path
+        )));
+    }
+    if needed.is_none() {
+        return Err(HubError::MethodNotAllowed);
+    }
+    let registry = Registry::new(
+        &*backend.store,
+        &caller.hub.host_name,
+        now,
+        &*backend.entropy,
+    );
+    let asked = Asked {
+        registry,
+        request,
+        words: AuthenticationWords::of_version(&version),
+    };
+    match route {
+        HubRoute::Query if request.method == Method::POST => {
+            query::answer(backend, caller.hub, request).await
+        }
+        HubRoute::Query => asked.device("query").await,
+        HubRoute::Devices => asked.devices().await,
+        HubRoute::Device(id) => asked.device(id).await,
+        HubRoute::Modules(id) => asked.modules(id).await,
+        HubRoute::Module(id, module) => asked.module(id, module).await,
+        HubRoute::Twin(id) => asked.twin(id).await,
+        HubRoute::ModuleTwin(id, module) => asked.module_twin(id, module).await,
+        HubRoute::DeviceStatistics => {
+            let counts = asked.registry.device_counts().await?;
+            Ok(reply::device_statistics(&counts))
+        }
+        // This build has no device sessions.
+        HubRoute::ServiceStatistics => Ok(reply::service_statistics(0)),
+        HubRoute::NotServed => Err(HubError::MethodNotAllowed),
+    }
+}
+
+/// What a call needs of its caller; `None` when the path does not know the method.
+///
+/// Source: docs/protocol/hub-api.md §1.1, §1.2 [D].
+fn permission(route: &HubRoute, method: &Method) -> Option<Permissions> {
+    const READ: Permissions = Permissions::REGISTRY_READ;
+    const WRITE: Permissions = Permissions::REGISTRY_WRITE;
+    const SERVICE: Permissions = Permissions::SERVICE_CONNECT;
+    match (route, method.as_str()) {
+        (HubRoute::Query, "POST") => Some(SERVICE),
+        (HubRoute::Devices, "POST") => Some(WRITE),
+        (HubRoute::Device(_) | HubRoute::Query | HubRoute::Module(..), "PUT" | "DELETE") => {
+            Some(WRITE)
+        }
+        (
+            HubRoute::Devices
+            | HubRoute::Device(_)
+            | HubRoute::Query
+            | HubRoute::Modules(_)
+            | HubRoute::Module(..)
+            | HubRoute::DeviceStatistics
+            | HubRoute::ServiceStatistics,
+            "GET",
+        ) => Some(READ),
+        (HubRoute::Twin(_) | HubRoute::ModuleTwin(..), "GET" | "PATCH" | "PUT") => Some(SERVICE),
+        _ => None,
+    }
+}
+
+/// The api version: any date is served, with or without `-preview`.
+///
+/// Source: docs/protocol/hub-api.md §0 rule 8 [S].
+fn api_version(request: &Request) -> Result<String, HubError> {
+    let version = request
+        .parameter("api-version")
+        .ok_or_else(|| HubError::ApiVersion("The api-version is missing".to_owned()))?;
+    let date = version.strip_suffix("-preview").unwrap_or(&version);
+    let well_formed = date.len() == 10
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if well_formed {
+        Ok(version)
+    } else {
+        Err(HubError::ApiVersion(
+            "The api-version is not of the form 2021-04-12".to_owned(),
+        ))
+    }
+}
+
+/// A call whose caller may make it.
+struct Asked<'a, S> {
+    registry: Registry<'a, S>,
+    request: &'a Request,
+    words: AuthenticationWords,
+}
+
+impl<S: HubStore> Asked<'_, S> {
+    async fn devices(&self) -> Result<Reply, HubError> {
+        if self.request.method == Method::POST {
+            let items = bulk_items(&read_json(&self.request.body)?)?;
+            return Ok(reply::bulk(&self.registry.bulk(&items).await?));
+        }
+        let top = top(self.request.parameter("top").as_deref())?;
+        Ok(reply::devices(&self.registry.devices(top).await?))
+    }
+
+    async fn device(&self, id: &str) -> Result<Reply, HubError> {
+        let id = DeviceId::parse(id)?;
+        match self.request.method {
+            Method::PUT => {
+                let asked = device_request(id, &read_json(&self.request.body)?)?;
+                let device = match self.if_match()? {
+                    Some(known) => self.registry.update_device(&asked, &known).await?,
+                    None => {
+                        let empty = TwinContent::default();
+                        self.registry.create_device(&asked, &empty).await?
+                    }
+                };
+                Ok(reply::device(&device))
+            }
+            Method::DELETE => {
+                self.registry.delete_device(&id, &self.known()?).await?;
+                Ok(reply::removed())
+            }
+            _ => Ok(reply::device(&self.registry.device(&id).await?)),
+        }
+    }
+
+    async fn modules(&self, id: &str) -> Result<Reply, HubError> {
+        let modules = self.registry.modules_of(&DeviceId::parse(id)?).await?;
+        Ok(reply::modules(&modules, self.words))
+    }
+
+    async fn module(&self, id: &str, module: &str) -> Result<Reply, HubError> {
+        let (id, module) = (DeviceId::parse(id)?, ModuleId::parse(module)?);
+        match self.request.method {
+            Method::PUT => {
+                let asked = module_request(id, module, &read_json(&self.request.body)?)?;
+                let module = match self.if_match()? {
+                    Some(known) => self.registry.update_module(&asked, &known).await?,
+                    None => {
+                        let empty = TwinContent::default();
+                        self.registry.create_module(&asked, &empty).await?
+                    }
+                };
+                Ok(reply::module(&module, self.words))
+            }
+            Method::DELETE => {
+                let known = self.known()?;
+                self.registry.delete_module(&id, &module, &known).await?;
+                Ok(reply::removed())
+            }
+            _ => {
+                let module = self.registry.module(&id, &module).await?;
+                Ok(reply::module(&module, self.words))
+            }
+        }
+    }
+
+    async fn twin(&self, id: &str) -> Result<Reply, HubError> {
+        let id = DeviceId::parse(id)?;
+        let device = match self.verb() {
+            None => self.registry.device(&id).await?,
+            Some(verb) => {
+                let change = twin_change(verb, &read_json(&self.request.body)?)?;
+                let known = self.known()?;
+                self.registry
+                    .change_twin(&id, verb, &change, &known)
+                    .await?
+            }
+        };
+        Ok(reply::twin(&device))
+    }
+
+    async fn module_twin(&self, id: &str, module: &str) -> Result<Reply, HubError> {
+        let (id, module) = (DeviceId::parse(id)?, ModuleId::parse(module)?);
+        let module = match self.verb() {
+            None => self.registry.module(&id, &module).await?,
+            Some(verb) => {
+                let change = twin_change(verb, &read_json(&self.request.body)?)?;
+                let known = self.known()?;
+                self.registry
+                    .change_module_twin(&id, &module, verb, &change, &known)
+                    .await?
+            }
+        };
+        let device = self.registry.device(&id).await?;
+        Ok(reply::module_twin(Some(&device), &module))
+    }
+
+    /// How the method changes a twin; `None` when it only reads.
+    fn verb(&self) -> Option<TwinVerb> {
+        match self.request.method {
+            Method::PATCH => Some(TwinVerb::Patch),
+            Method::PUT => Some(TwinVerb::Replace),
+            _ => None,
+        }
+    }
+
+    fn if_match(&self) -> Result<Option<IfMatch>, HubError> {
+        if_match(self.request.header("if-match"))
+    }
+
+    /// The state the caller wants to change; any, when it does not say.
+    fn known(&self) -> Result<IfMatch, HubError> {
+        Ok(self.if_match()?.unwrap_or(IfMatch::Any))
+    }
+}
+
+/// How many devices a listing is to give.
+fn top(parameter: Option<&str>) -> Result<usize, HubError> {
+    match parameter {
+        None | Some("") => Ok(MOST_LISTED_DEVICES),
+        Some(text) => {
+            text.parse().ok().filter(|top| *top > 0).ok_or_else(|| {
+                HubError::ArgumentInvalid("'top' must be a number from 1".to_owned())
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
