@@ -1,13 +1,18 @@
 //! The operator's side: server, command line and all that listens or dials.
 
+pub mod admin;
+pub mod app;
 pub mod backend;
 pub mod control_api;
 pub mod data_folder;
 pub mod dev_ca;
 pub mod dev_identity;
 pub mod device_api;
+pub mod faces;
+pub mod founding;
 pub mod hub_api;
 pub mod listener;
+pub mod own_api;
 pub mod provisioning;
 pub mod service_api;
 pub mod signals;

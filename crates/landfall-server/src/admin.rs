@@ -1,0 +1,87 @@
+//! The admin listener: whether the process lives and whether it can serve, in plain HTTP, meant for
+//! this machine or a closed network.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use landfall_core::store::Store;
+use tokio::net::TcpListener;
+
+use crate::stop::Stop;
+use crate::time;
+
+/// How long the store may take to say that it can write.
+const READY_WITHIN: Duration = Duration::from_secs(3);
+
+/// Answers `/healthz` and `/readyz` until `stop` says true.
+pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, mut stop: Stop) {
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => {
+                    time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = stop.given() => return,
+        };
+        let (store, stopping) = (Arc::clone(&store), stop.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let (store, stopping) = (Arc::clone(&store), stopping.is_given());
+                async move { Ok::<_, Infallible>(answer(&request, &*store, stopping).await) }
+            });
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer<S: Store>(
+    request: &hyper::Request<Incoming>,
+    store: &S,
+    stopping: bool,
+) -> hyper::Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return reply(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
+    }
+    match request.uri().path() {
+        "/healthz" => reply(StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" if stopping => reply(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
+        "/readyz" => match time::timeout(READY_WITHIN, store.ready()).await {
+            Ok(Ok(())) => reply(StatusCode::OK, "ready\n".to_owned()),
+            Ok(Err(error)) => reply(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+            Err(late) => reply(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("the store: {late}\n"),
+            ),
+        },
+        _ => reply(
+            StatusCode::NOT_FOUND,
+            "there is /healthz and /readyz\n".to_owned(),
+        ),
+    }
+}
+
+fn reply(status: StatusCode, text: String) -> hyper::Response<Full<Bytes>> {
+    let mut response = hyper::Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}

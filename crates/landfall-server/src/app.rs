@@ -1,0 +1,253 @@
+//! The composition root: which store, which clock, which source of chance, and all that runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_core::secret::SymmetricKey;
+use landfall_hub::registry::EmbeddedHubs;
+use landfall_store::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::backend::Backend;
+use crate::data_folder::DataFolder;
+use crate::device_api::DeviceApi;
+use crate::device_api::https::LARGEST_BODY;
+use crate::faces::AllFaces;
+use crate::listener::{self, Limits, Slots};
+use crate::own_api::{Naming, OwnApi};
+use crate::provisioning::Provisioning;
+use crate::stop::{self, Stop, Stopper};
+use crate::telemetry::{TraceRetention, Traces};
+use crate::{admin, worker};
+
+/// How a server runs, whoever configured it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What devices are told to wait between polls.
+    pub retry_after: Duration,
+    /// How long finished operations can be polled.
+    pub operation_retention: Duration,
+    /// How long and how many decision traces are kept.
+    pub traces: TraceRetention,
+    /// Bounds of the listeners.
+    pub limits: Limits,
+    /// The largest body of a device's request, in bytes.
+    pub device_body: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            retry_after: Duration::from_secs(2),
+            operation_retention: Duration::from_secs(24 * 3600),
+            traces: TraceRetention {
+                age: Duration::from_secs(7 * 24 * 3600),
+                count: 100_000,
+            },
+            limits: Limits::default(),
+            device_body: LARGEST_BODY,
+        }
+    }
+}
+
+/// Asks the running server to listen on one more address.
+pub type Listen = (SocketAddr, oneshot::Sender<io::Result<SocketAddr>>);
+
+/// A server that runs: all faces, all workers. [`Running::stop`] ends it in order.
+pub struct Running {
+    /// Store, clock and chance.
+    pub backend: Backend<SqliteStore>,
+    /// The driver, for whoever continues operations.
+    pub provisioning: Arc<Provisioning<SqliteStore, EmbeddedHubs<SqliteStore>>>,
+    listen: mpsc::Sender<Listen>,
+    stop: Stopper,
+    stopped: Stop,
+    listening: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    traces: Option<(Traces, JoinHandle<()>)>,
+    /// Held, so that no second server works on the folder.
+    _folder: Arc<DataFolder>,
+}
+
+impl Running {
+    /// Starts faces and workers. Nothing listens yet: [`Running::listen`] opens each address.
+    pub fn start(
+        backend: Backend<SqliteStore>,
+        folder: Arc<DataFolder>,
+        tls: TlsAcceptor,
+        control_token: SymmetricKey,
+        naming: impl FnOnce(mpsc::Sender<Listen>) -> Naming,
+        settings: &Settings,
+    ) -> Self {
+        let (stop, stopped) = stop::channel();
+        let (listen, requests) = mpsc::channel(8);
+        let hubs = EmbeddedHubs::new(
+            Arc::clone(&backend.store),
+            Arc::clone(&backend.clock),
+            Arc::clone(&backend.entropy),
+        );
+        let provisioning = Arc::new(Provisioning::new(backend.clone(), hubs));
+        let (traces, writer) = Traces::start(
+            Arc::clone(&backend.store),
+            Arc::clone(&backend.clock),
+            settings.traces,
+        );
+        let faces = Arc::new(AllFaces {
+            backend: backend.clone(),
+            device: DeviceApi {
+                backend: backend.clone(),
+                provisioning: Arc::clone(&provisioning),
+                traces: traces.clone(),
+                retry_after: settings.retry_after,
+            },
+            own: OwnApi {
+                backend: backend.clone(),
+                traces: traces.clone(),
+                control_token: control_token.clone(),
+                naming: naming(listen.clone()),
+            },
+            control_token,
+            device_body: settings.device_body,
+        });
+        let slots = Slots::new(settings.limits);
+        let listening = tokio::spawn(open_doors(requests, tls, faces, slots, stopped.clone()));
+        let worker = tokio::spawn(worker::run(
+            backend.clone(),
+            Arc::clone(&provisioning),
+            traces.clone(),
+            settings.operation_retention,
+            stopped.clone(),
+        ));
+        Running {
+            backend,
+            provisioning,
+            listen,
+            stop,
+            stopped,
+            listening,
+            workers: vec![worker],
+            traces: Some((traces, writer)),
+            _folder: folder,
+        }
+    }
+
+    /// Listens on `address` with TLS, and gives the address that was bound.
+    ///
+    /// # Errors
+    /// What the system said to the attempt.
+    pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        listen(&self.listen, address).await
+    }
+
+    /// Answers health checks on `address`, in plain HTTP.
+    ///
+    /// # Errors
+    /// What the system said to the attempt.
+    pub async fn listen_admin(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        let store = Arc::clone(&self.backend.store);
+        self.workers.push(tokio::spawn(admin::serve(
+            listener,
+            store,
+            self.stopped.clone(),
+        )));
+        Ok(bound)
+    }
+
+    /// Ends in order: no new connections, running requests end, workers end, traces are written,
+    /// the store closes. No accepted registration is lost.
+    pub async fn stop(mut self) {
+        self.stop.stop();
+        drop(self.listen);
+        if let Err(error) = self.listening.await {
+            tracing::error!(%error, "the listeners ended badly");
+        }
+        for worker in self.workers {
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "a worker ended badly");
+            }
+        }
+        drop(self.provisioning);
+        if let Some((traces, writer)) = self.traces.take() {
+            traces.flush().await;
+            drop(traces);
+            let _ = writer.await;
+        }
+        self.backend.store.close().await;
+    }
+}
+
+/// Asks a running server to listen on `address`.
+///
+/// # Errors
+/// What the system said to the attempt, or that the server stops.
+pub async fn listen(doors: &mpsc::Sender<Listen>, address: SocketAddr) -> io::Result<SocketAddr> {
+    let (answer, answered) = oneshot::channel();
+    let stopping = || io::Error::other("the server is stopping");
+    doors
+        .send((address, answer))
+        .await
+        .map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())?
+}
+
+/// Opens each address that is asked for and serves it, until the server stops.
+async fn open_doors(
+    mut requests: mpsc::Receiver<Listen>,
+    tls: TlsAcceptor,
+    faces: Arc<AllFaces<SqliteStore>>,
+    slots: Slots,
+    mut stop: Stop,
+) {
+    let mut open = tokio::task::JoinSet::new();
+    loop {
+        let request = tokio::select! {
+            request = requests.recv() => request,
+            () = stop.given() => None,
+        };
+        let Some((address, answer)) = request else {
+            break;
+        };
+        let bound = match bind(address) {
+            Ok((listener, bound)) => {
+                let (tls, faces) = (tls.clone(), Arc::clone(&faces));
+                open.spawn(listener::serve(
+                    listener,
+                    tls,
+                    faces,
+                    slots.clone(),
+                    stop.clone(),
+                ));
+                Ok(bound)
+            }
+            Err(error) => Err(error),
+        };
+        let _ = answer.send(bound);
+    }
+    while open.join_next().await.is_some() {}
+}
+
+/// Binds with a backlog that takes a storm, and so that a restart does not wait for old sessions.
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}

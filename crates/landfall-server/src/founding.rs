@@ -1,0 +1,115 @@
+//! Founding a provisioning service: the service itself, an embedded hub of its own, and the link
+//! between the two, in one change.
+
+use std::sync::Arc;
+
+use landfall_core::clock::{Clock, Entropy};
+use landfall_core::enrollment::AllocationPolicy;
+use landfall_core::error::Error;
+use landfall_core::id::{Etag, HubHostName, IdScope, PolicyName, ServiceName};
+use landfall_core::linked_hub::LinkedHub;
+use landfall_core::service::{AccessPolicy, ProvisioningService};
+use landfall_core::store::{Change, CommitError, Expect, Write};
+use landfall_hub::device::Hub;
+use landfall_hub::policy::default_policies;
+use landfall_hub::store::{HubExpect, HubStore, HubWrite};
+
+use crate::backend::Backend;
+
+/// The policy that every service is founded with.
+pub const OWNER_POLICY: &str = "provisioningserviceowner";
+
+/// What a new service is called.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The service's own name.
+    pub service: ServiceName,
+    /// The host name that its API answers to.
+    pub host: String,
+    /// The host name of its embedded hub.
+    pub hub: HubHostName,
+}
+
+/// Why a hub name is of no use to devices.
+///
+/// Source: docs/protocol/hub-api.md §0 [S]: the C, C# and Java device SDKs split the name at its
+/// first dot.
+pub fn check_hub_name(name: &HubHostName) -> Result<(), Error> {
+    if name.as_str().contains('.') {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "The hub host name '{name}' has no dot: the C, C# and Java device SDKs refuse such a name. Use one like hub.example.net, or an address."
+    )))
+}
+
+/// Founds a service with its hub.
+///
+/// # Errors
+/// `Exists` when a service or hub of that name is there; `Invalid` for a hub name without a dot.
+pub async fn found<S: HubStore>(
+    backend: &Backend<S>,
+    names: Names,
+) -> Result<(ProvisioningService, Hub), Error> {
+    check_hub_name(&names.hub)?;
+    let services = backend
+        .store
+        .services()
+        .await
+        .map_err(|error| crate::faces::unread(&error))?;
+    if services.iter().any(|service| service.name == names.service) {
+        return Err(Error::Exists(format!(
+            "Provisioning service '{}'",
+            names.service
+        )));
+    }
+    let (service, hub) = draw(names, &backend.clock, &backend.entropy)?;
+    let change = Change {
+        guards: Vec::new(),
+        writes: vec![Write::PutService(Box::new(service.clone()), Expect::Absent)],
+        hub_writes: vec![HubWrite::PutHub(Box::new(hub.clone()), HubExpect::Absent)],
+    };
+    match backend.store.commit(vec![change]).await.pop() {
+        Some(Ok(())) => Ok((service, hub)),
+        Some(Err(
+            CommitError::Exists(what) | CommitError::Changed(what) | CommitError::Absent(what),
+        )) => Err(Error::Exists(what)),
+        Some(Err(CommitError::Unavailable(cause))) => {
+            tracing::error!(cause, "a provisioning service could not be written");
+            Err(Error::Unavailable(std::time::Duration::from_secs(5)))
+        }
+        None => Err(Error::Internal),
+    }
+}
+
+fn draw(
+    names: Names,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<(ProvisioningService, Hub), Error> {
+    let now = clock.now();
+    let owner = PolicyName::parse(OWNER_POLICY).map_err(|_| Error::Internal)?;
+    let hub = Hub {
+        host_name: names.hub,
+        policies: default_policies(&**entropy),
+        created: now,
+    };
+    let service = ProvisioningService {
+        id_scope: IdScope::draw(&**entropy),
+        name: names.service,
+        host_name: names.host,
+        policies: vec![AccessPolicy::owner(owner, &**entropy)],
+        allocation: AllocationPolicy::Hashed,
+        linked_hubs: vec![LinkedHub {
+            host_name: hub.host_name.clone(),
+            allocation_weight: 1,
+            apply_allocation_policy: true,
+            location: "embedded".to_owned(),
+        }],
+        require_verified_chain: false,
+        etag: Etag::draw(&**entropy),
+        trust_version: 1,
+        created: now,
+    };
+    Ok((service, hub))
+}

@@ -1,0 +1,107 @@
+//! How a new provisioning service and its hub get their host names: given by the operator, or, on a
+//! development machine, the next free loopback address, bound and certified at once.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use landfall_core::error::Error;
+use landfall_core::id::HubHostName;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::app::{Listen, listen};
+use crate::dev_identity::DevIdentity;
+
+/// Where host names of new services come from.
+pub enum Naming {
+    /// The operator must give both.
+    Given,
+    /// A development machine: what is not given is the next free loopback address.
+    Loopback(Loopback),
+}
+
+/// Loopback addresses of a development machine.
+pub struct Loopback {
+    identity: Arc<DevIdentity>,
+    doors: mpsc::Sender<Listen>,
+    port: u16,
+    turn: Mutex<()>,
+}
+
+impl Loopback {
+    /// Hands out addresses that are opened at `port` through `doors` and named by `identity`.
+    pub fn new(identity: Arc<DevIdentity>, doors: mpsc::Sender<Listen>, port: u16) -> Self {
+        Loopback {
+            identity,
+            doors,
+            port,
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Opens the first address after 127.0.0.1 that neither a record nor another program uses.
+    async fn next_free(&self, taken: &BTreeSet<String>) -> Result<Ipv4Addr, Error> {
+        for last in 2..=254 {
+            let address = Ipv4Addr::new(127, 0, 0, last);
+            if taken.contains(&address.to_string()) {
+                continue;
+            }
+            if listen(&self.doors, SocketAddr::new(IpAddr::V4(address), self.port))
+                .await
+                .is_ok()
+            {
+                return Ok(address);
+            }
+        }
+        Err(Error::Invalid(
+            "No loopback address from 127.0.0.2 to 127.0.0.254 is free; give --host and --hub-host."
+                .to_owned(),
+        ))
+    }
+}
+
+impl Naming {
+    /// The host names of a new service and its hub. `taken` are the names in use, lower case.
+    ///
+    /// # Errors
+    /// `Invalid` when a name must be given and is not, or when no address is free.
+    pub async fn choose(
+        &self,
+        host: Option<String>,
+        hub: Option<HubHostName>,
+        taken: BTreeSet<String>,
+    ) -> Result<(String, HubHostName), Error> {
+        let host = host.map(|host| host.trim().to_ascii_lowercase());
+        match (self, host, hub) {
+            (_, Some(host), Some(hub)) => {
+                if let Naming::Loopback(loopback) = self {
+                    loopback.certify(&[&host, hub.as_str()])?;
+                }
+                Ok((host, hub))
+            }
+            (Naming::Given, _, _) => Err(Error::Invalid(
+                "Give the service's host name (--host) and its hub's (--hub-host): names that devices and operators resolve to this server and that its certificate holds.".to_owned(),
+            )),
+            (Naming::Loopback(loopback), host, hub) => {
+                let _turn = loopback.turn.lock().await;
+                let address = loopback.next_free(&taken).await?.to_string();
+                let host = host.unwrap_or_else(|| address.clone());
+                let hub = match hub {
+                    Some(hub) => hub,
+                    None => HubHostName::parse(&address).map_err(|error| Error::Invalid(error.to_string()))?,
+                };
+                loopback.certify(&[&address, &host, hub.as_str()])?;
+                Ok((host, hub))
+            }
+        }
+    }
+}
+
+impl Loopback {
+    fn certify(&self, names: &[&str]) -> Result<(), Error> {
+        self.identity.add_names(names).map_err(|error| {
+            tracing::error!(%error, "the server certificate could not be renewed for a new name");
+            Error::Unavailable(super::COME_BACK)
+        })
+    }
+}
