@@ -3,7 +3,11 @@
 pub mod admin;
 pub mod app;
 pub mod backend;
+pub mod client;
+pub mod command;
+pub mod config;
 pub mod control_api;
+pub mod control_names;
 pub mod data_folder;
 pub mod dev_ca;
 pub mod dev_identity;

@@ -4,5 +4,6 @@
 
 mod bench;
 mod client_certificates;
+mod command_line;
 mod control_api;
 mod service_api;

@@ -1,0 +1,225 @@
+//! The command line: its tree, and the way from arguments to exit code.
+//!
+//! Each subcommand has a file of its own. Client commands speak the public API only; `dev` and
+//! `serve` start a server. [`reference()`] writes docs/reference/cli.md from the tree.
+
+pub mod ca;
+pub mod connect;
+pub mod connection_string;
+pub mod dev;
+pub mod enrollment;
+pub mod explain;
+pub mod group;
+pub mod hub;
+pub mod key;
+pub mod outcome;
+pub mod print;
+pub mod record;
+pub mod reference;
+pub mod registration;
+pub mod sas;
+pub mod serve;
+pub mod service;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args as _, Parser, Subcommand, ValueEnum};
+
+pub use self::outcome::{Exit, Failure};
+pub use self::reference::reference;
+
+/// An open device provisioning service: devices register, prove who they are, and are told their hub.
+#[derive(Debug, Parser)]
+#[command(
+    name = "landfall",
+    version,
+    after_help = "Example:\n  landfall dev\n\nExit codes: 0 done, 1 refused or failed, 2 usage, \
+                  3 not found, 4 conflict or etag mismatch, 5 not authorised, 6 cannot connect"
+)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine: a service, its hub, TLS and a database in one folder
+    #[command(after_help = "Example:\n  landfall dev --data ./landfall-data")]
+    Dev(Box<dev::DevOptions>),
+    /// Start a server by its configuration
+    #[command(after_help = "Example:\n  landfall serve --config /etc/landfall/landfall.toml")]
+    Serve(Box<serve::ServeOptions>),
+    /// Provisioning services of a server
+    #[command(after_help = "Example:\n  landfall service list")]
+    Service(Box<service::ServiceCommand>),
+    /// Print the connection string of the service, or of a hub
+    #[command(after_help = "Example:\n  landfall connection-string --hub")]
+    ConnectionString(Box<connection_string::ConnectionStringCommand>),
+    /// Individual enrollments: one device each
+    #[command(after_help = "Example:\n  landfall enrollment list")]
+    Enrollment(Box<enrollment::EnrollmentCommand>),
+    /// Enrollment groups: many devices each
+    #[command(
+        visible_alias = "enrollment-group",
+        after_help = "Example:\n  landfall group list"
+    )]
+    Group(Box<group::GroupCommand>),
+    /// Registration records: where each device was put
+    #[command(after_help = "Example:\n  landfall registration show dev1")]
+    Registration(Box<registration::RegistrationCommand>),
+    /// CA certificates, and the proof that their keys are yours
+    #[command(
+        visible_alias = "certificate",
+        after_help = "Example:\n  landfall ca list"
+    )]
+    Ca(Box<ca::CaCommand>),
+    /// Devices and twins of a hub
+    #[command(after_help = "Example:\n  landfall hub device list")]
+    Hub(Box<hub::HubCommand>),
+    /// Keys of devices in a symmetric key group
+    #[command(
+        after_help = "Example:\n  landfall key derive --key @group.key --registration-id sn-007"
+    )]
+    Key(Box<key::KeyCommand>),
+    /// Print a shared access signature
+    #[command(
+        after_help = "Example:\n  landfall sas --id-scope 0ne00000001 --registration-id dev1 --key @dev1.key"
+    )]
+    Sas(Box<sas::SasCommand>),
+    /// Say why a device's attempt ended as it did
+    #[command(after_help = "Example:\n  landfall explain ada7d102-449e-4031-a1e7-e60ac75804ea")]
+    Explain(Box<explain::ExplainCommand>),
+    /// Print a page of the reference
+    #[command(hide = true, after_help = "Example:\n  landfall reference cli")]
+    Reference {
+        /// Which page.
+        page: Page,
+    },
+}
+
+/// A page of the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// docs/reference/cli.md
+    Cli,
+    /// docs/reference/configuration.md
+    Configuration,
+}
+
+impl Command {
+    /// Whether errors are wanted as JSON.
+    fn json(&self) -> bool {
+        match self {
+            Command::Dev(_) | Command::Serve(_) | Command::Reference { .. } => false,
+            Command::Service(command) => command.connect.json,
+            Command::ConnectionString(command) => command.connect.json,
+            Command::Enrollment(command) => command.connect.json,
+            Command::Group(command) => command.connect.json,
+            Command::Registration(command) => command.connect.json,
+            Command::Ca(command) => command.connect.json,
+            Command::Hub(command) => command.connect.json,
+            Command::Key(command) => command.connect.json,
+            Command::Sas(command) => command.connect.json,
+            Command::Explain(command) => command.connect.json,
+        }
+    }
+
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// [`Failure`] with the exit code, what went wrong and what to do.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Dev(options) => Ok(dev::run(*options).await?),
+            Command::Serve(options) => serve::run(*options).await,
+            Command::Service(command) => command.run().await,
+            Command::ConnectionString(command) => command.run().await,
+            Command::Enrollment(command) => command.run().await,
+            Command::Group(command) => command.run().await,
+            Command::Registration(command) => command.run().await,
+            Command::Ca(command) => command.run().await,
+            Command::Hub(command) => command.run().await,
+            Command::Key(command) => command.run(),
+            Command::Sas(command) => command.run(),
+            Command::Explain(command) => command.run().await,
+            Command::Reference { page } => {
+                print::text(&match page {
+                    Page::Cli => reference(),
+                    Page::Configuration => crate::config::reference(),
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Moves connection options that stand before the command behind it, where the tree has them:
+/// `landfall --data DIR explain X` is `landfall explain --data DIR X`.
+fn in_place(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let options = connect::Connect::augment_args(clap::Command::new("connection"));
+    let mut arguments = arguments.into_iter();
+    let mut out: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut early = Vec::new();
+    for argument in arguments.by_ref() {
+        if early
+            .last()
+            .is_some_and(|before| takes_next(&options, before))
+        {
+            early.push(argument);
+            continue;
+        }
+        if connection_option(&options, &argument).is_none() {
+            out.push(argument);
+            break;
+        }
+        early.push(argument);
+    }
+    out.extend(early);
+    out.extend(arguments);
+    out
+}
+
+fn connection_option<'a>(options: &'a clap::Command, argument: &OsString) -> Option<&'a clap::Arg> {
+    let text = argument.to_str()?;
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    options.get_arguments().find(|option| {
+        let long = option.get_long().map(|long| format!("--{long}"));
+        let short = option.get_short().map(|short| format!("-{short}"));
+        long.as_deref() == Some(name) || short.as_deref() == Some(name)
+    })
+}
+
+fn takes_next(options: &clap::Command, argument: &OsString) -> bool {
+    let joined = argument.to_str().is_some_and(|text| text.contains('='));
+    let option = connection_option(options, argument);
+    !joined && option.is_some_and(|option| option.get_action().takes_values())
+}
+
+/// Reads the arguments of the process, does what they ask and gives the exit code.
+pub fn main() -> ExitCode {
+    let command = CommandLine::parse_from(in_place(std::env::args_os())).command;
+    let as_json = command.json();
+    let runtime = match command {
+        Command::Dev(_) | Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    }
+    .enable_all()
+    .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(command.run()),
+        Err(error) => Err(anyhow::Error::new(error).into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{}", failure.render(as_json));
+            failure.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! Where a client command calls and with which credential: flags, then the environment, then the
+//! `dev.json` of a dev server's data folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use landfall_core::clock::Clock as _;
+use landfall_wire::client::connection_string::{ConnectionString, host_and_port};
+use landfall_wire::client::control::Resource;
+use landfall_wire::client::{Authorization, Pages, ReplyError, own, read};
+use landfall_wire::message::{Reply, Request};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::outcome::{Exit, Failure};
+use crate::client::tls::{Trust, settings};
+use crate::client::{Client, Endpoint};
+use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
+use crate::time::SystemClock;
+
+/// How long the tokens of one command are good for.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// Where to call, and with which credential.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connect {
+    /// Print what the API answered, as JSON; errors too, on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Connection string of the service (or, for `hub`, of the hub). Else
+    /// LANDFALL_CONNECTION_STRING (LANDFALL_HUB_CONNECTION_STRING), else dev.json of the data folder
+    #[arg(long, short = 'l', global = true, value_name = "STRING")]
+    pub login: Option<String>,
+    /// Data folder of the dev server on this machine
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LANDFALL_DATA",
+        default_value = "landfall-data"
+    )]
+    pub data: PathBuf,
+    /// PEM file of the authority to trust; else the dev server's, else the system's
+    #[arg(long, global = true, value_name = "FILE", env = "LANDFALL_CA")]
+    pub ca: Option<PathBuf>,
+    /// Another service of the server, by name
+    #[arg(long, global = true, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Control token of the server, or @FILE that holds it; else dev.json's
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "LANDFALL_CONTROL_TOKEN",
+        hide_env_values = true
+    )]
+    pub control_token: Option<String>,
+}
+
+/// What a dev server writes into its data folder for programs.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DevFile {
+    /// The port of every face.
+    pub https_port: u16,
+    /// The id scope of the first service.
+    pub id_scope: String,
+    service_connection_string: String,
+    hub_connection_string: String,
+    ca_file: PathBuf,
+    control_plane: ControlPlane,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ControlPlane {
+    url: String,
+    token: String,
+    subscription: String,
+    resource_group: String,
+    name: String,
+}
+
+impl DevFile {
+    /// Reads `dev.json` of a data folder; `None` when there is none.
+    fn read(folder: &Path) -> Result<Option<Self>, Failure> {
+        let path = folder.join("dev.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => {
+                return Err(Failure::usage(
+                    format!("cannot read {}: {e}", path.display()),
+                    "check the folder given with --data and its permissions",
+                ));
+            }
+        };
+        let mut dev: DevFile = serde_json::from_slice(&text).map_err(|e| {
+            Failure::usage(
+                format!("{} is not a dev server's file: {e}", path.display()),
+                "start `landfall dev` on this folder again; it writes the file anew",
+            )
+        })?;
+        if dev.ca_file.is_relative() && !dev.ca_file.exists() {
+            dev.ca_file = folder.join(&dev.ca_file);
+        }
+        Ok(Some(dev))
+    }
+
+    /// The connection string of the first service.
+    pub fn service(&self) -> Result<ConnectionString, Failure> {
+        Ok(connection_string(&self.service_connection_string)?.completed(self.https_port))
+    }
+
+    /// The connection string of the first service's hub.
+    pub fn hub(&self) -> Result<ConnectionString, Failure> {
+        Ok(connection_string(&self.hub_connection_string)?.completed(self.https_port))
+    }
+
+    /// The name of the first service.
+    pub fn service_name(&self) -> &str {
+        &self.control_plane.name
+    }
+}
+
+/// A connection to one face of a server, with the credential for it.
+pub struct Session {
+    client: Client,
+    /// The credential; request makers put it into their requests.
+    pub authorization: Authorization,
+}
+
+impl Session {
+    /// Sends a request and reads its JSON.
+    pub async fn call(&mut self, request: Request) -> Result<Json, Failure> {
+        Ok(read(&self.reply(request).await?)?)
+    }
+
+    /// Sends a request; gives `None` when what it names is not there.
+    pub async fn find(&mut self, request: Request) -> Result<Option<Json>, Failure> {
+        match self.call(request).await {
+            Ok(value) => Ok(Some(value)),
+            Err(failure) if failure.exit == Exit::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Collects a list page by page; `ask` makes the request for the next page.
+    pub async fn all(
+        &mut self,
+        top: Option<usize>,
+        ask: impl Fn(&Authorization, &Pages) -> Request,
+    ) -> Result<Vec<Json>, Failure> {
+        let mut pages = Pages::new(top);
+        while pages.wants_more() {
+            let reply = self.reply(ask(&self.authorization, &pages)).await?;
+            pages.received(&reply).map_err(Failure::from)?;
+        }
+        Ok(pages.into_items())
+    }
+
+    async fn reply(&mut self, request: Request) -> Result<Reply, Failure> {
+        Ok(self.client.call(request).await?)
+    }
+}
+
+/// A bearer session with the server's control plane, and the service it is about.
+pub struct Control {
+    /// The connection.
+    pub session: Session,
+    /// The service that control plane paths name.
+    pub resource: Resource,
+    port: u16,
+}
+
+impl Connect {
+    /// The dev server's file of the data folder.
+    pub fn dev(&self) -> Result<Option<DevFile>, Failure> {
+        DevFile::read(&self.data)
+    }
+
+    /// Opens the service API.
+    pub async fn service(&self) -> Result<Session, Failure> {
+        let string = self.service_string().await?;
+        self.session(&string)
+    }
+
+    /// Opens the hub API.
+    pub async fn hub(&self) -> Result<Session, Failure> {
+        let string = self.hub_string().await?;
+        self.session(&string)
+    }
+
+    /// The connection string of the service: flag, `--service`, environment, dev server.
+    pub async fn service_string(&self) -> Result<ConnectionString, Failure> {
+        if let Some(given) = self.given("LANDFALL_CONNECTION_STRING")? {
+            return Ok(given);
+        }
+        if self.service.is_some() {
+            return self.looked_up("serviceConnectionString").await;
+        }
+        match self.dev()? {
+            Some(dev) => dev.service(),
+            None => Err(self.nowhere("LANDFALL_CONNECTION_STRING")),
+        }
+    }
+
+    /// The connection string of the hub: flag, `--service`, environment, dev server.
+    pub async fn hub_string(&self) -> Result<ConnectionString, Failure> {
+        if let Some(given) = self.given("LANDFALL_HUB_CONNECTION_STRING")? {
+            return Ok(given);
+        }
+        if self.service.is_some() {
+            return self.looked_up("hubConnectionString").await;
+        }
+        match self.dev()? {
+            Some(dev) => dev.hub(),
+            None => Err(self.nowhere("LANDFALL_HUB_CONNECTION_STRING")),
+        }
+    }
+
+    /// Opens the control plane and Landfall's own routes with the control token.
+    pub fn control(&self) -> Result<Control, Failure> {
+        let dev = self.dev()?;
+        let token = self.control_token.as_deref().map(secret).transpose()?;
+        let given = self.given("LANDFALL_CONNECTION_STRING")?;
+        let (endpoint, token, mut resource) = match (given, token, dev) {
+            (Some(given), Some(token), None) => (
+                Endpoint::new(given.host(), given.port().unwrap_or(443)),
+                token,
+                Resource {
+                    subscription: SUBSCRIPTION.into(),
+                    resource_group: RESOURCE_GROUP.into(),
+                    service: String::new(),
+                },
+            ),
+            (_, token, Some(dev)) => {
+                let plane = dev.control_plane;
+                let resource = Resource {
+                    subscription: plane.subscription,
+                    resource_group: plane.resource_group,
+                    service: plane.name,
+                };
+                (
+                    endpoint_of(&plane.url)?,
+                    token.unwrap_or(plane.token),
+                    resource,
+                )
+            }
+            (_, _, None) => {
+                return Err(Failure::usage(
+                    format!(
+                        "no control plane to call: {} holds no dev.json, and no --login with --control-token is given",
+                        self.data.display()
+                    ),
+                    "start `landfall dev`, name its folder with --data, or pass --login, --control-token and --service",
+                ));
+            }
+        };
+        if let Some(service) = &self.service {
+            resource.service.clone_from(service);
+        }
+        let port = endpoint.port;
+        Ok(Control {
+            session: Session {
+                client: self.client(endpoint)?,
+                authorization: Authorization::bearer(&token),
+            },
+            resource,
+            port,
+        })
+    }
+
+    /// The string given by flag or, unless another service is named, by environment.
+    fn given(&self, variable: &str) -> Result<Option<ConnectionString>, Failure> {
+        let from_environment = || {
+            std::env::var(variable)
+                .ok()
+                .filter(|text| !text.is_empty() && self.service.is_none())
+        };
+        self.login
+            .clone()
+            .or_else(from_environment)
+            .map(|text| connection_string(&text))
+            .transpose()
+    }
+
+    async fn looked_up(&self, member: &str) -> Result<ConnectionString, Failure> {
+        let Control {
+            mut session,
+            resource,
+            port,
+        } = self.control()?;
+        let request = own::service(&session.authorization, &resource.service, true);
+        let service = session.call(request).await?;
+        let text = service
+            .get(member)
+            .and_then(Json::as_str)
+            .ok_or_else(|| ReplyError::Unreadable(format!("no {member}")))?;
+        Ok(connection_string(text)?.completed(port))
+    }
+
+    fn session(&self, string: &ConnectionString) -> Result<Session, Failure> {
+        let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
+        Ok(Session {
+            client: self.client(endpoint)?,
+            authorization: string.authorization(SystemClock.now().plus(TOKEN_LIFE)),
+        })
+    }
+
+    fn client(&self, endpoint: Endpoint) -> Result<Client, Failure> {
+        let trust = match (&self.ca, self.dev()?) {
+            (Some(file), _) => Trust::File(file.clone()),
+            // A string given by hand may lead elsewhere; then the dev authority alone is not enough.
+            (None, Some(dev)) if self.login.is_some() => Trust::SystemAnd(dev.ca_file),
+            (None, Some(dev)) => Trust::File(dev.ca_file),
+            (None, None) => Trust::System,
+        };
+        Ok(Client::new(endpoint, settings(&trust, None)?))
+    }
+
+    fn nowhere(&self, variable: &str) -> Failure {
+        Failure::usage(
+            format!(
+                "no connection string: --login and {variable} are not given, and {} holds no dev.json",
+                self.data.display()
+            ),
+            "start `landfall dev`, or name its folder with --data, or pass --login",
+        )
+    }
+}
+
+fn connection_string(text: &str) -> Result<ConnectionString, Failure> {
+    let text = secret(text)?;
+    ConnectionString::parse(&text).map_err(|e| {
+        Failure::usage(
+            e.to_string(),
+            "write it as HostName=…;SharedAccessKeyName=…;SharedAccessKey=…, in quotes for the shell",
+        )
+    })
+}
+
+fn endpoint_of(url: &str) -> Result<Endpoint, Failure> {
+    let bad = || {
+        Failure::usage(
+            format!("controlPlane.url of dev.json, '{url}', is not an https URL"),
+            "start `landfall dev` on this folder again; it writes the file anew",
+        )
+    };
+    let host = url.strip_prefix("https://").ok_or_else(bad)?;
+    let (host, port) = host_and_port(host.trim_end_matches('/')).map_err(|_| bad())?;
+    Ok(Endpoint::new(&host, port.unwrap_or(443)))
+}
+
+/// A secret given on the command line: the text itself, or `@FILE` that holds it.
+pub fn secret(text: &str) -> Result<String, Failure> {
+    let Some(path) = text.strip_prefix('@') else {
+        return Ok(text.to_owned());
+    };
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|e| {
+            Failure::usage(
+                format!("cannot read {path}: {e}"),
+                "name a file that holds the text, after '@'",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests;

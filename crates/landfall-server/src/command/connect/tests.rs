@@ -1,0 +1,103 @@
+//! Where a command finds its server and its credential.
+
+use super::*;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn folder(https_port: u16) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let dev = serde_json::json!({
+        "host": "localhost", "httpsPort": https_port, "idScope": "0ne00000001",
+        "serviceConnectionString": format!("HostName=localhost;SharedAccessKeyName=owner;SharedAccessKey={KEY}"),
+        "hubConnectionString": format!("HostName=127.0.0.1:9443;SharedAccessKeyName=iothubowner;SharedAccessKey={KEY}"),
+        "caFile": "ca.pem",
+        "controlPlane": {"url": format!("https://localhost:{https_port}"), "token": "t0ken",
+            "subscription": "sub", "resourceGroup": "group", "name": "landfall"},
+        "adminUrl": "http://127.0.0.1:9090"});
+    std::fs::write(folder.path().join("dev.json"), dev.to_string()).expect("written");
+    let key = rcgen::KeyPair::generate().expect("key");
+    let authority = rcgen::CertificateParams::new(Vec::new())
+        .expect("params")
+        .self_signed(&key)
+        .expect("authority");
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).expect("written");
+    folder
+}
+
+fn connect(folder: &Path) -> Connect {
+    Connect {
+        data: folder.to_owned(),
+        ..Connect::default()
+    }
+}
+
+#[tokio::test]
+async fn a_dev_folder_gives_service_hub_and_control_plane() {
+    let folder = folder(8443);
+    let connect = connect(folder.path());
+    let service = connect.service_string().await.expect("service");
+    assert_eq!((service.host(), service.port()), ("localhost", Some(8443)));
+    let hub = connect.hub_string().await.expect("hub");
+    assert_eq!((hub.host(), hub.port()), ("127.0.0.1", Some(9443)));
+    let control = connect.control().expect("control");
+    assert_eq!(control.resource.service, "landfall");
+    assert_eq!(
+        control.session.client.endpoint(),
+        &Endpoint::new("localhost", 8443)
+    );
+}
+
+#[tokio::test]
+async fn the_flag_wins_over_the_dev_folder() {
+    let folder = folder(8443);
+    let mut connect = connect(folder.path());
+    connect.login = Some(format!(
+        "hostname=dps.example.net;sharedaccesskeyname=p;sharedaccesskey={KEY}"
+    ));
+    let service = connect.service_string().await.expect("service");
+    assert_eq!((service.host(), service.port()), ("dps.example.net", None));
+}
+
+#[tokio::test]
+async fn without_folder_flag_and_environment_the_remedy_is_said() {
+    let empty = tempfile::tempdir().expect("folder");
+    let failure = connect(empty.path())
+        .hub_string()
+        .await
+        .expect_err("refused");
+    assert_eq!(failure.exit, Exit::Usage);
+    assert!(failure.what.contains("LANDFALL_HUB_CONNECTION_STRING"));
+    assert!(failure.fix.is_some_and(|fix| fix.contains("landfall dev")));
+    std::fs::write(empty.path().join("dev.json"), "{").expect("written");
+    let broken = connect(empty.path()).dev().err().expect("refused");
+    assert!(broken.what.contains("dev.json"));
+}
+
+#[test]
+fn a_server_without_dev_folder_is_reached_by_login_and_token() {
+    let empty = tempfile::tempdir().expect("folder");
+    let mut connect = connect(empty.path());
+    assert!(connect.control().is_err());
+    let token = empty.path().join("control.token");
+    std::fs::write(&token, "t0ken\n").expect("written");
+    connect.login = Some(format!(
+        "HostName=dps.example.net;SharedAccessKeyName=p;SharedAccessKey={KEY}"
+    ));
+    connect.control_token = Some(format!("@{}", token.display()));
+    connect.service = Some("second".into());
+    let authority = folder(443);
+    connect.ca = Some(authority.path().join("ca.pem"));
+    let control = connect.control().expect("control");
+    assert_eq!(control.resource.service, "second");
+    assert_eq!(control.session.client.endpoint().host, "dps.example.net");
+    let request = own::services(&control.session.authorization, false);
+    assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+}
+
+#[test]
+fn a_key_given_wrongly_is_not_repeated() {
+    let failure = connection_string("HostName=a;SharedAccessKeyName=b;SharedAccessKey=c2VjcmV0")
+        .expect_err("refused");
+    assert!(!failure.render(false).contains("c2VjcmV0"));
+    assert!(!failure.render(true).contains("c2VjcmV0"));
+}

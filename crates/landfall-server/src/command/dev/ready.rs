@@ -1,0 +1,174 @@
+//! What `landfall dev` says when it is ready: to people on standard output, to programs in
+//! `dev.json`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use landfall_core::secret::SymmetricKey;
+use landfall_core::service::ProvisioningService;
+use landfall_hub::device::Hub;
+use landfall_wire::client::connection_string::ConnectionString;
+use serde_json::json;
+
+use super::self_check::{Road, is_address};
+use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
+
+/// Where everything is.
+pub struct Place {
+    /// The provisioning service.
+    pub service: ProvisioningService,
+    /// Its embedded hub.
+    pub hub: Hub,
+    /// The HTTPS port of all of them.
+    pub port: u16,
+    /// The address that was bound first.
+    pub bind: IpAddr,
+    /// Where the health checks are.
+    pub admin: SocketAddr,
+    /// The bearer token of the control plane.
+    pub control_token: SymmetricKey,
+    /// The development CA's certificate.
+    pub ca_file: PathBuf,
+}
+
+/// A server that is ready.
+pub struct Ready {
+    /// Where everything is.
+    pub place: Place,
+    /// The road of the simulated device.
+    pub road: Road,
+    /// The data folder.
+    pub folder: PathBuf,
+}
+
+impl Place {
+    /// The name to reach the service by from this machine: its own when that is `localhost` or an
+    /// address, else the address that was bound.
+    pub fn reachable_host(&self) -> String {
+        let name = &self.service.host_name;
+        if name == "localhost" || is_address(name) {
+            name.clone()
+        } else {
+            self.bind.to_string()
+        }
+    }
+
+    /// The connection string of the service's owner.
+    pub fn service_connection_string(&self) -> String {
+        self.service
+            .policies
+            .first()
+            .map_or_else(String::new, |policy| {
+                self.connection_string(
+                    &self.service.host_name,
+                    policy.name.as_str(),
+                    &policy.keys.primary,
+                )
+            })
+    }
+
+    /// The connection string of the hub's owner.
+    pub fn hub_connection_string(&self) -> String {
+        self.hub
+            .policies
+            .first()
+            .map_or_else(String::new, |policy| {
+                self.connection_string(
+                    self.hub.host_name.as_str(),
+                    policy.name.as_str(),
+                    &policy.keys.primary,
+                )
+            })
+    }
+
+    fn connection_string(&self, host: &str, policy: &str, key: &SymmetricKey) -> String {
+        let port = (self.port != 443).then_some(self.port);
+        ConnectionString::new(host, port, policy, key.clone()).to_text()
+    }
+
+    /// The base of every URL of the service.
+    pub fn url(&self) -> String {
+        match self.port {
+            443 => format!("https://{}", self.service.host_name),
+            port => format!("https://{}:{port}", self.service.host_name),
+        }
+    }
+}
+
+impl Ready {
+    /// `dev.json`: what a program needs.
+    pub fn json(&self) -> String {
+        let place = &self.place;
+        let document = json!({
+            "host": place.service.host_name,
+            "httpsPort": place.port,
+            "idScope": place.service.id_scope.as_str(),
+            "serviceConnectionString": place.service_connection_string(),
+            "hubConnectionString": place.hub_connection_string(),
+            "caFile": place.ca_file,
+            "controlPlane": {
+                "url": place.url(),
+                "token": &**place.control_token.to_base64(),
+                "subscription": SUBSCRIPTION,
+                "resourceGroup": RESOURCE_GROUP,
+                "name": place.service.name.as_str(),
+            },
+            "adminUrl": format!("http://{}", place.admin),
+        });
+        format!("{document:#}\n")
+    }
+
+    /// Tells people, ready to paste.
+    pub fn print(&self, took: Duration) {
+        let place = &self.place;
+        println!(
+            "A simulated device was provisioned through {} (TLS verified; the wait between polls left out):",
+            place.url()
+        );
+        for (what, took) in &self.road.device {
+            println!("  {:>9}  {what}", milliseconds(*took));
+        }
+        println!("  on the server, counted from the request:");
+        for (stage, at, note) in &self.road.server {
+            println!("  {:>9}  {stage:<12} {note}", milliseconds(*at));
+        }
+        println!(
+            "  assigned to hub {}. The device was removed again.\n",
+            self.road.hub
+        );
+        println!("Landfall is ready ({}).\n", milliseconds(took));
+        println!("  id scope            {}", place.service.id_scope);
+        println!("  device endpoint     {}", place.url());
+        println!(
+            "  service connection  {}",
+            place.service_connection_string()
+        );
+        println!("  hub connection      {}", place.hub_connection_string());
+        println!("  CA certificate      {}", place.ca_file.display());
+        println!("  health              http://{}/readyz", place.admin);
+        println!(
+            "  for programs        {}\n",
+            self.folder.join("dev.json").display()
+        );
+        println!("Try it from another terminal:");
+        println!(
+            "  curl --cacert {} -X PUT -H 'Content-Type: application/json' -d '{{}}' '{}/{}/registrations/dev-1/register?api-version=2021-06-01'",
+            place.ca_file.display(),
+            place.url(),
+            place.service.id_scope
+        );
+        println!(
+            "  landfall --data {} enrollment create --enrollment-id dev-1 --keys",
+            self.folder.display()
+        );
+        println!(
+            "The first is refused until dev-1 has an enrollment; `landfall explain dev-1` says why."
+        );
+        println!("Stop with Ctrl-C.");
+    }
+}
+
+fn milliseconds(span: Duration) -> String {
+    format!("{:.2} ms", span.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,160 @@
+//! `landfall hub`: devices and twins of a hub, through the hub API.
+
+use clap::{Args, Subcommand};
+use landfall_wire::client::hub;
+use serde_json::Value as Json;
+
+use super::connect::Connect;
+use super::outcome::Failure;
+use super::print;
+
+const LIST: [print::Column; 6] = [
+    ("DEVICE ID", "/deviceId"),
+    ("STATUS", "/status"),
+    ("CONNECTION", "/connectionState"),
+    ("AUTHENTICATION", "/authenticationType"),
+    ("IOT EDGE", "/capabilities/iotEdge"),
+    ("TAGS", "/tags"),
+];
+
+const SHEET: [print::Column; 13] = [
+    ("Device id", "/deviceId"),
+    ("Status", "/status"),
+    ("Reason", "/statusReason"),
+    ("Connection", "/connectionState"),
+    ("Last activity", "/lastActivityTime"),
+    ("Authentication", "/authentication/type"),
+    ("Primary key", "/authentication/symmetricKey/primaryKey"),
+    ("Secondary key", "/authentication/symmetricKey/secondaryKey"),
+    (
+        "Primary thumbprint",
+        "/authentication/x509Thumbprint/primaryThumbprint",
+    ),
+    (
+        "Secondary thumbprint",
+        "/authentication/x509Thumbprint/secondaryThumbprint",
+    ),
+    ("IoT Edge", "/capabilities/iotEdge"),
+    ("Generation", "/generationId"),
+    ("Etag", "/etag"),
+];
+
+/// Devices and twins of a hub.
+#[derive(Debug, Args)]
+pub struct HubCommand {
+    /// Where to call.
+    #[command(flatten)]
+    pub connect: Connect,
+    /// What to look at.
+    #[command(subcommand)]
+    pub subject: Subject,
+}
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub enum Subject {
+    /// Device identities
+    #[command(subcommand, after_help = "Example:\n  landfall hub device list")]
+    Device(DeviceAction),
+    /// Device twins
+    #[command(subcommand, after_help = "Example:\n  landfall hub twin show dev1")]
+    Twin(TwinAction),
+}
+
+/// What to do with device identities.
+#[derive(Debug, Subcommand)]
+pub enum DeviceAction {
+    /// List the devices
+    #[command(
+        after_help = "Example:\n  landfall hub device list --query \"SELECT * FROM devices WHERE tags.environment = 'test'\""
+    )]
+    List(List),
+    /// Show a device
+    #[command(after_help = "Example:\n  landfall hub device show dev1 --keys")]
+    Show(Show),
+}
+
+/// What to do with twins.
+#[derive(Debug, Subcommand)]
+pub enum TwinAction {
+    /// Show the twin of a device, as the JSON document that it is
+    #[command(after_help = "Example:\n  landfall hub twin show dev1")]
+    Show(DeviceId),
+}
+
+/// The device, in place or by flag.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct DeviceId {
+    /// Device id
+    #[arg(value_name = "ID")]
+    place: Option<String>,
+    /// The same, as a flag
+    #[arg(long = "device-id", short = 'd', value_name = "ID")]
+    flag: Option<String>,
+}
+
+impl DeviceId {
+    fn text(&self) -> &str {
+        self.place
+            .as_deref()
+            .or(self.flag.as_deref())
+            .unwrap_or_default()
+    }
+}
+
+/// Options of `device list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Only those that this query picks
+    #[arg(long, value_name = "SQL", default_value = "SELECT * FROM devices")]
+    query: String,
+}
+
+/// Options of `device show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    id: DeviceId,
+    /// Show its keys
+    #[arg(long, visible_alias = "show-keys")]
+    keys: bool,
+}
+
+impl HubCommand {
+    /// Does what was asked.
+    pub async fn run(self) -> Result<(), Failure> {
+        let connect = &self.connect;
+        let mut session = connect.hub().await?;
+        match self.subject {
+            Subject::Device(DeviceAction::List(options)) => {
+                let list = session
+                    .all(options.top, |who, pages| {
+                        hub::query(who, &options.query, pages)
+                    })
+                    .await?;
+                print::result(connect.json, &Json::Array(list), |list| {
+                    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+                    print::table(&LIST, list, "No devices.")
+                });
+            }
+            Subject::Device(DeviceAction::Show(options)) => {
+                let request = hub::device(&session.authorization, options.id.text());
+                let mut device = session.call(request).await?;
+                if !options.keys {
+                    print::without_keys(&mut device);
+                }
+                print::result(connect.json, &device, |device| print::sheet(&SHEET, device));
+            }
+            Subject::Twin(TwinAction::Show(id)) => {
+                let request = hub::twin(&session.authorization, id.text());
+                let twin = session.call(request).await?;
+                print::result(true, &twin, |_| String::new());
+            }
+        }
+        Ok(())
+    }
+}

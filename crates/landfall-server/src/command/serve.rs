@@ -1,0 +1,175 @@
+//! `landfall serve`: a server by its configuration, with its own certificate, for real use.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use landfall_core::id::{HubHostName, ServiceName};
+use landfall_core::store::Store;
+use landfall_store::SqliteStore;
+use rustls::sign::CertifiedKey;
+use tokio_rustls::TlsAcceptor;
+
+use super::outcome::{Exit, Failure};
+use crate::app::{self, Running};
+use crate::backend::Backend;
+use crate::config::{self, Settings};
+use crate::data_folder::DataFolder;
+use crate::founding::{self, Names};
+use crate::listener::Limits;
+use crate::own_api::Naming;
+use crate::signals;
+use crate::telemetry::TraceRetention;
+use crate::time::SystemEntropy;
+use crate::tls::{self, ServerIdentity};
+
+/// Options of `landfall serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeOptions {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub flags: config::Flags,
+}
+
+/// Reads the settings, starts the server and waits until it is told to stop.
+///
+/// # Errors
+/// [`Failure`] saying what kept it from starting.
+pub async fn run(options: ServeOptions) -> Result<(), Failure> {
+    let settings = config::load(&options.flags, &|name| std::env::var(name).ok())?;
+    let format = if settings.log.json {
+        signals::LogFormat::Json
+    } else {
+        signals::LogFormat::Text
+    };
+    signals::log(&settings.log.filter, format)?;
+    let mut stop = signals::Stop::listen()?;
+    let mut running = start(&settings).await?;
+    if let Err(failure) = listen(&mut running, &settings).await {
+        running.stop().await;
+        return Err(failure);
+    }
+    tracing::info!(
+        listen = ?settings.https.listen,
+        admin = %settings.admin_listen,
+        control_token_file = %settings.control_token_file.display(),
+        "ready"
+    );
+    let reason = stop.wait().await;
+    tracing::info!("{reason}: stopping");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn start(settings: &Settings) -> anyhow::Result<Running> {
+    let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
+    let identity = ServerIdentity::new(certificates(settings)?);
+    let sealing_key = folder.sealing_key(&settings.sealing_key_file, &SystemEntropy)?;
+    let backend = Backend::sqlite(settings.database_path.clone(), sealing_key)?;
+    found_first(&backend, settings).await?;
+    let control_token = folder.control_token(&settings.control_token_file, &SystemEntropy)?;
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity)?));
+    Ok(Running::start(
+        backend,
+        folder,
+        acceptor,
+        control_token,
+        |_| Naming::Given,
+        &bounds(settings),
+    ))
+}
+
+fn certificates(settings: &Settings) -> anyhow::Result<Vec<CertifiedKey>> {
+    settings
+        .https
+        .certificates
+        .iter()
+        .map(|files| {
+            let chain = fs::read_to_string(&files.chain)
+                .with_context(|| format!("{} cannot be read as PEM text", files.chain.display()))?;
+            let key =
+                zeroize::Zeroizing::new(fs::read_to_string(&files.key).with_context(|| {
+                    format!("{} cannot be read as PEM text", files.key.display())
+                })?);
+            tls::certified_key(&chain, &key)
+                .with_context(|| format!("{} with {}", files.chain.display(), files.key.display()))
+        })
+        .collect()
+}
+
+/// Founds the services of the configuration when the database has none yet.
+async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> anyhow::Result<()> {
+    if !backend.store.services().await?.is_empty() {
+        return Ok(());
+    }
+    if settings.services.is_empty() {
+        tracing::warn!(
+            "there is no provisioning service yet: make one with `landfall service create`, or name it in [[services]] of the configuration"
+        );
+    }
+    for first in &settings.services {
+        let names = Names {
+            service: ServiceName::parse(&first.name)?,
+            host: first.host_name.to_ascii_lowercase(),
+            hub: HubHostName::parse(&first.hub_host_name)?,
+        };
+        let (service, _) = founding::found(backend, names).await?;
+        tracing::info!(id_scope = %service.id_scope, "provisioning service '{}' founded", service.name);
+    }
+    Ok(())
+}
+
+fn bounds(settings: &Settings) -> app::Settings {
+    app::Settings {
+        retry_after: settings.retry_after,
+        operation_retention: settings.retention.operations,
+        traces: TraceRetention {
+            age: settings.retention.traces,
+            count: usize::try_from(settings.retention.trace_count).unwrap_or(usize::MAX),
+        },
+        device_body: settings.limits.body_bytes,
+        limits: Limits {
+            connections: settings.limits.connections,
+            connections_per_address: settings.limits.connections_per_address,
+            handshake: settings.limits.handshake,
+            body: settings.limits.request,
+            ..Limits::default()
+        },
+    }
+}
+
+async fn listen(running: &mut Running, settings: &Settings) -> Result<(), Failure> {
+    for address in &settings.https.listen {
+        running
+            .listen(*address)
+            .await
+            .map_err(|error| refused(*address, &error))?;
+    }
+    let admin = settings.admin_listen;
+    running
+        .listen_admin(admin)
+        .await
+        .map_err(|error| refused(admin, &error))?;
+    Ok(())
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> Failure {
+    let fix = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "let the service bind low ports: `setcap cap_net_bind_service=+ep` on the binary, AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or `sysctl net.ipv4.ip_unprivileged_port_start=443`. Official SDKs know no other port than 443"
+        }
+        io::ErrorKind::AddrInUse => {
+            "stop what holds the port (`ss -ltnp`), or serve on another address of this machine"
+        }
+        _ => "name an address of this machine in https.listen",
+    };
+    Failure::new(
+        Exit::Refused,
+        format!("cannot listen on {address}: {error}"),
+        fix,
+    )
+}

@@ -1,0 +1,7 @@
+//! The `landfall` executable.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    landfall_server::command::main()
+}
