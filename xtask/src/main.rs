@@ -1,0 +1,52 @@
+//! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask tidy`.
+//!
+//! Each task lives in a module of its own; this file only picks one and turns its failure into an
+//! exit code.
+
+mod ci;
+mod clients;
+mod machine;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <TASK>
+
+Tasks:
+  ci      what continuous integration runs: format, lints, documentation, dependencies,
+          tidy, one release build, then `test`
+  test    every test: the workspace, its doc tests, and the contract tests, which drive
+          unmodified clients against the real binary; installs what they need
+          test --only NAME    only the contract tests whose name holds NAME
+  tidy    the guard of the architecture
+
+Example: cargo xtask test --only symmetric_key";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci"] => ci::run(),
+        ["test"] => test::run(),
+        ["test", "--only", name] => test::run_contract_only(name),
+        ["tidy"] => tidy::run(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask test`: every test of the repository, the contract tests last.
+//!
+//! The last line printed is the contract tests' summary; the other runners print theirs above.
+
+use std::process::Command;
+
+use crate::{clients, machine, step};
+
+/// Prepares the machine and runs everything.
+///
+/// # Errors
+/// When anything is missing or any test fails.
+pub fn run() -> anyhow::Result<()> {
+    machine::prepare()?;
+    clients::install()?;
+    workspace()?;
+    contract(&[])
+}
+
+/// Runs only the contract tests whose name holds `name`.
+///
+/// # Errors
+/// When anything is missing, no test has such a name, or one fails.
+pub fn run_contract_only(name: &str) -> anyhow::Result<()> {
+    machine::prepare()?;
+    clients::install()?;
+    contract(&["--only", name])
+}
+
+/// The workspace's tests and doc tests.
+fn workspace() -> anyhow::Result<()> {
+    if has_nextest() {
+        step::run(step::cargo().args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+        ]))?;
+    } else {
+        println!("\ncargo-nextest is not installed: `cargo test` runs the same tests");
+        step::run(step::cargo().args([
+            "test",
+            "--workspace",
+            "--locked",
+            "--all-targets",
+            "--no-fail-fast",
+        ]))?;
+    }
+    step::run(step::cargo().args(["test", "--workspace", "--locked", "--doc"]))
+}
+
+fn has_nextest() -> bool {
+    step::cargo()
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// The contract tests against the binary that the workspace's tests are built like.
+fn contract(arguments: &[&str]) -> anyhow::Result<()> {
+    step::run(step::cargo().args(["build", "--locked", "--package", "landfall-server"]))?;
+    step::run(
+        Command::new("python3")
+            .arg(step::root().join("contract").join("run.py"))
+            .arg("--binary")
+            .arg(step::target().join("debug").join("landfall"))
+            .arg("--clients")
+            .arg(clients::folder())
+            .args(arguments),
+    )
+}
