@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use landfall_wire::client::hub;
 use serde_json::Value as Json;
 
-use super::connect::Connect;
+use super::connect::{Connect, Session};
 use super::outcome::Failure;
 use super::print;
 
@@ -15,6 +15,14 @@ const LIST: [print::Column; 6] = [
     ("AUTHENTICATION", "/authenticationType"),
     ("IOT EDGE", "/capabilities/iotEdge"),
     ("TAGS", "/tags"),
+];
+
+const TWINS: [print::Column; 5] = [
+    ("DEVICE ID", "/deviceId"),
+    ("VERSION", "/version"),
+    ("TAGS", "/tags"),
+    ("DESIRED", "/properties/desired"),
+    ("REPORTED", "/properties/reported"),
 ];
 
 const SHEET: [print::Column; 13] = [
@@ -77,6 +85,11 @@ pub enum DeviceAction {
 /// What to do with twins.
 #[derive(Debug, Subcommand)]
 pub enum TwinAction {
+    /// List the twins: versions, tags and desired properties
+    #[command(
+        after_help = "Example:\n  landfall hub twin list --query \"SELECT * FROM devices WHERE tags.environment = 'test'\""
+    )]
+    List(List),
     /// Show the twin of a device, as the JSON document that it is
     #[command(after_help = "Example:\n  landfall hub twin show dev1")]
     Show(DeviceId),
@@ -103,7 +116,7 @@ impl DeviceId {
     }
 }
 
-/// Options of `device list`.
+/// Options of `device list` and `twin list`.
 #[derive(Debug, Args)]
 pub struct List {
     /// At most so many
@@ -131,12 +144,8 @@ impl HubCommand {
         let mut session = connect.hub().await?;
         match self.subject {
             Subject::Device(DeviceAction::List(options)) => {
-                let list = session
-                    .all(options.top, |who, pages| {
-                        hub::query(who, &options.query, pages)
-                    })
-                    .await?;
-                print::result(connect.json, &Json::Array(list), |list| {
+                let list = picked(&mut session, &options).await?;
+                print::result(connect.json, &list, |list| {
                     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
                     print::table(&LIST, list, "No devices.")
                 });
@@ -149,6 +158,17 @@ impl HubCommand {
                 }
                 print::result(connect.json, &device, |device| print::sheet(&SHEET, device));
             }
+            Subject::Twin(TwinAction::List(options)) => {
+                let mut list = picked(&mut session, &options).await?;
+                if !connect.json {
+                    let twins = list.as_array_mut().into_iter().flatten();
+                    twins.for_each(without_marks);
+                }
+                print::result(connect.json, &list, |list| {
+                    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+                    print::table(&TWINS, list, "No twins.")
+                });
+            }
             Subject::Twin(TwinAction::Show(id)) => {
                 let request = hub::twin(&session.authorization, id.text());
                 let twin = session.call(request).await?;
@@ -156,5 +176,24 @@ impl HubCommand {
             }
         }
         Ok(())
+    }
+}
+
+/// The devices with their twins that the options pick.
+async fn picked(session: &mut Session, options: &List) -> Result<Json, Failure> {
+    let list = session
+        .all(options.top, |who, pages| {
+            hub::query(who, &options.query, pages)
+        })
+        .await?;
+    Ok(Json::Array(list))
+}
+
+/// Takes `$metadata` and `$version` out of a twin: a table is for what people wrote there.
+fn without_marks(twin: &mut Json) {
+    for section in ["desired", "reported"] {
+        if let Some(section) = twin["properties"][section].as_object_mut() {
+            section.retain(|name, _| !name.starts_with('$'));
+        }
     }
 }
