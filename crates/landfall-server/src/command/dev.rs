@@ -170,10 +170,12 @@ async fn start(
     let road = self_check::run(&place, &SystemClock).await.context(
         "the server listens, and the simulated device that it provisions through its own port was not assigned",
     )?;
+    let trial = ready::Trial::draw(&place, &SystemClock, &SystemEntropy);
     let ready = ready::Ready {
         place,
         road,
         folder: folder.path().to_owned(),
+        trial,
     };
     folder.write("dev.json", ready.json().as_bytes(), true)?;
     Ok(ready)

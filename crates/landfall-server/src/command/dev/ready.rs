@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use landfall_core::clock::{Clock, Entropy};
+use landfall_core::sas;
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
 use landfall_hub::device::Hub;
@@ -32,6 +34,28 @@ pub struct Place {
     pub ca_file: PathBuf,
 }
 
+/// The device that the printed commands enroll and register. It is nobody's until they are run.
+const TRIAL_DEVICE: &str = "dev-1";
+/// How long the printed token is good for.
+const TRIAL_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// A key for the trial device, and a token made with it, so that the printed lines work as they are.
+pub struct Trial {
+    key: SymmetricKey,
+    token: String,
+}
+
+impl Trial {
+    /// Draws the key and signs the token.
+    pub fn draw(place: &Place, clock: &dyn Clock, entropy: &dyn Entropy) -> Self {
+        let key = SymmetricKey::draw(entropy, 32);
+        let resource = format!("{}/registrations/{TRIAL_DEVICE}", place.service.id_scope);
+        let expiry = clock.now().plus(TRIAL_LIFE);
+        let token = sas::sign(&resource, &key, Some("registration"), expiry);
+        Trial { key, token }
+    }
+}
+
 /// A server that is ready.
 pub struct Ready {
     /// Where everything is.
@@ -40,6 +64,8 @@ pub struct Ready {
     pub road: Road,
     /// The data folder.
     pub folder: PathBuf,
+    /// What the printed commands work with.
+    pub trial: Trial,
 }
 
 impl Place {
@@ -151,20 +177,23 @@ impl Ready {
             "  for programs        {}\n",
             self.folder.join("dev.json").display()
         );
-        println!("Try it from another terminal:");
+        // The binary by its path: after `cargo run` it is on nobody's PATH.
+        let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("landfall"));
+        let landfall = format!("{} --data {}", binary.display(), self.folder.display());
+        println!("Try it from another terminal, the second line after the first:");
         println!(
-            "  curl --cacert {} -X PUT -H 'Content-Type: application/json' -d '{{}}' '{}/{}/registrations/dev-1/register?api-version=2021-06-01'",
+            "  {landfall} enrollment create --enrollment-id {TRIAL_DEVICE} --primary-key {}",
+            &**self.trial.key.to_base64()
+        );
+        println!(
+            "  curl --cacert {} -X PUT -H 'Content-Type: application/json' -H 'Authorization: {}' -d '{{}}' '{}/{}/registrations/{TRIAL_DEVICE}/register?api-version=2021-06-01'",
             place.ca_file.display(),
+            self.trial.token,
             place.url(),
             place.service.id_scope
         );
-        println!(
-            "  landfall --data {} enrollment create --enrollment-id dev-1 --keys",
-            self.folder.display()
-        );
-        println!(
-            "The first is refused until dev-1 has an enrollment; `landfall explain dev-1` says why."
-        );
+        println!("Why a device was answered as it was:");
+        println!("  {landfall} explain {TRIAL_DEVICE}");
         println!("Stop with Ctrl-C.");
     }
 }
