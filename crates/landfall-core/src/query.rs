@@ -1,7 +1,7 @@
 //! Filters and pages: what a query asks of the records, independent of the text it came in.
 //!
 //! The text is read in `landfall-wire/query.rs`; what a filter says of one record is decided in
-//! [`condition`]; administration and the hub's queries ask it, record by record.
+//! `condition`; administration and the hub's queries ask it, record by record.
 
 mod condition;
 

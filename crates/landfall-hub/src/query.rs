@@ -1,8 +1,8 @@
 //! The hub's queries: what may be asked of twins, as values that hold no contradiction.
 //!
-//! The text is read in `landfall-wire/query.rs`, which ends in [`Query::new`]. [`scan`] answers a
-//! query page by page over the [`HubStore`](crate::store::HubStore) port; [`groups`] adds rows up;
-//! [`position`] is the mark at which a next page begins.
+//! The text is read in `landfall-wire/query.rs`, which ends in [`Query::new`]. `scan` answers a
+//! query page by page over the [`HubStore`](crate::store::HubStore) port; `groups` adds rows up;
+//! `position` is the mark at which a next page begins.
 
 use landfall_core::document::{Json, JsonObject};
 use landfall_core::query::{Filter, Operand, Path};

@@ -1,7 +1,7 @@
 //! The settings of `landfall serve`: one tree, filled from flags, environment, one TOML file and
 //! defaults, in that order of precedence.
 //!
-//! Names, defaults and meanings stand once, in [`field`]; docs/reference/configuration.md is written
+//! Names, defaults and meanings stand once, in `field`; docs/reference/configuration.md is written
 //! from there. Secrets are named by file, never given as values.
 
 mod field;

@@ -1,8 +1,8 @@
 //! The two query languages of the public protocol, read into core's [`Filter`] and the hub's
 //! [`Query`](landfall_hub::query::Query): one lexer, one grammar for conditions.
 //!
-//! [`service`] is the service API's dialect, which forgives almost everything but a condition it
-//! cannot understand; [`hub`] is the hub's, which is read strictly. What a query finds is decided
+//! `service` is the service API's dialect, which forgives almost everything but a condition it
+//! cannot understand; `hub` is the hub's, which is read strictly. What a query finds is decided
 //! in core and hub, not here.
 //!
 //! [`Filter`]: landfall_core::query::Filter
