@@ -1,6 +1,6 @@
 //! Enrollments: the records that let devices in, one device or many.
 
-use crate::attestation::AttestationMechanism;
+use crate::attestation::{AttestationMechanism, X509Attestation};
 use crate::clock::Timestamp;
 use crate::document::Document;
 use crate::id::{DeviceId, EnrollmentGroupId, Etag, HubHostName, RegistrationId};
@@ -18,6 +18,17 @@ pub struct IndividualEnrollment {
     pub attestation: AttestationMechanism,
     /// What the device gets.
     pub terms: EnrollmentTerms,
+}
+
+impl IndividualEnrollment {
+    /// True when its certificates are named rather than held: what is uploaded under those names
+    /// then counts.
+    pub fn names_authorities(&self) -> bool {
+        matches!(
+            self.attestation,
+            AttestationMechanism::X509(X509Attestation::CaReference(_))
+        )
+    }
 }
 
 /// Lets many devices in, that share an attestation mechanism.

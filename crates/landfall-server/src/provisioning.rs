@@ -311,11 +311,16 @@ where
             .registration(scope, id)
             .await
             .map_err(|error| unread(error, attempt))?;
-        let trust = self
-            .trust
-            .of(&**store, &service)
-            .await
-            .map_err(|error| unread(error, attempt))?;
+        // Most individual enrollments need nothing of what the service trusts; gathering it costs
+        // as much as the service has groups.
+        let trust = match &individual {
+            Some(enrollment) if !enrollment.names_authorities() => Arc::default(),
+            _ => self
+                .trust
+                .of(&**store, &service)
+                .await
+                .map_err(|error| unread(error, attempt))?,
+        };
 
         let verdict = match &individual {
             Some(enrollment) => {
