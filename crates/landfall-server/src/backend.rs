@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use landfall_core::clock::{Clock, Entropy};
+use landfall_core::error::Error;
+use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
 use landfall_store::{OpenError, SqliteStore};
 
@@ -44,4 +47,10 @@ impl Backend<SqliteStore> {
             entropy,
         })
     }
+}
+
+/// The store cannot be read now: the caller comes back, the log has the cause.
+pub fn unread(error: &ReadError) -> Error {
+    tracing::error!(%error, "a request could not be served");
+    Error::Unavailable(Duration::from_secs(5))
 }

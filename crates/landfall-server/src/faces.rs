@@ -6,14 +6,13 @@ use landfall_core::error::Error;
 use landfall_core::id::TrackingId;
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::ReadError;
 use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::{self, Route};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, unread};
 use crate::device_api::DeviceApi;
 use crate::device_api::https::{Incoming, LARGEST_BODY};
 use crate::listener::{Chain, Faces, Unread};
@@ -134,10 +133,4 @@ impl<S: HubStore> AllFaces<S> {
             .collect();
         Ok(if named.is_empty() { all } else { named })
     }
-}
-
-/// The store cannot be read now: the caller comes back, the log has the cause.
-pub fn unread(error: &ReadError) -> Error {
-    tracing::error!(%error, "a request could not be served");
-    Error::Unavailable(std::time::Duration::from_secs(5))
 }

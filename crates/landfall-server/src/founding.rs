@@ -14,7 +14,7 @@ use landfall_hub::device::Hub;
 use landfall_hub::policy::default_policies;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, unread};
 
 /// The policy that every service is founded with.
 pub const OWNER_POLICY: &str = "provisioningserviceowner";
@@ -56,7 +56,7 @@ pub async fn found<S: HubStore>(
         .store
         .services()
         .await
-        .map_err(|error| crate::faces::unread(&error))?;
+        .map_err(|error| unread(&error))?;
     if services.iter().any(|service| service.name == names.service) {
         return Err(Error::Exists(format!(
             "Provisioning service '{}'",

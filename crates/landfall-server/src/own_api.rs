@@ -19,8 +19,7 @@ use landfall_wire::route::OwnRoute;
 
 pub use naming::Naming;
 
-use crate::backend::Backend;
-use crate::faces::unread;
+use crate::backend::{Backend, unread};
 use crate::founding::{self, Names};
 use crate::service_api;
 use crate::telemetry::Traces;

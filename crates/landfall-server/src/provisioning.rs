@@ -5,32 +5,33 @@
 //! before a step whose effect cannot be part of that commit it is written down first
 //! (docs/decisions/0004-record-once-per-registration.md).
 
+mod admission;
+mod findings;
 mod trust;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict};
+use landfall_core::authentication::Verdict;
 use landfall_core::error::Error;
 use landfall_core::exchange::{Action, Exchange};
-use landfall_core::id::{Etag, OperationId, RegistrationId};
-use landfall_core::linked_hub::{HubRegistry, Placed, PlacementError};
+use landfall_core::id::{Etag, OperationId};
+use landfall_core::linked_hub::{HubRegistry, Placed};
 use landfall_core::registration::operation::{Admission, Operation, Progress, Step};
-use landfall_core::registration::{EnrollmentRef, Registration, RegistrationFailure};
+use landfall_core::registration::{EnrollmentRef, Registration};
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::{Change, CommitError, Expect, Guard, ReadError, Store, Write};
-use landfall_core::trace::{Finding, Stage};
+use landfall_core::store::{Change, CommitError, Expect, Guard, Store, Write};
+use landfall_core::trace::Stage;
 
 use crate::backend::Backend;
 use crate::telemetry::Attempt;
+use admission::Admitted;
+use findings::{placement_failure, unavailable, unreadable};
 use trust::TrustCache;
 
 /// How often a registration begins anew because a record changed under it.
 const TRIES: usize = 8;
 /// When a device is told to come back that the server cannot serve now.
 const COME_BACK: Duration = Duration::from_secs(5);
-/// Past this many groups, matching a token to its group runs beside the request threads.
-const GROUPS_INLINE: usize = 64;
 
 /// What the road answers; the face of each transport renders it.
 #[derive(Debug)]
@@ -50,13 +51,6 @@ pub struct Provisioning<S, H> {
     trust: TrustCache,
     /// One large group search at a time: it must not keep other devices from the processor.
     search: tokio::sync::Semaphore,
-}
-
-/// A device that was let in, with all that was read for it.
-struct Admitted {
-    service: ProvisioningService,
-    verdict: Verdict,
-    before: Option<Registration>,
 }
 
 /// What a commit of the road met.
@@ -101,7 +95,10 @@ where
             Action::StatusLookup => {
                 let admitted = self.admit(exchange, attempt).await?;
                 admitted.before.map(Answer::Registration).ok_or_else(|| {
-                    attempt.stop(Stage::Record, &not_registered(&exchange.registration_id));
+                    attempt.stop(
+                        Stage::Record,
+                        &findings::not_registered(&exchange.registration_id),
+                    );
                     Error::NotFound(format!("Registration '{}'", exchange.registration_id))
                 })
             }
@@ -135,7 +132,10 @@ where
             }
             attempt.pass(Stage::Record, "a record changed meanwhile: deciding again");
         }
-        attempt.stop(Stage::Record, &contended(&exchange.registration_id));
+        attempt.stop(
+            Stage::Record,
+            &findings::contended(&exchange.registration_id),
+        );
         Err(Error::Unavailable(COME_BACK))
     }
 
@@ -261,118 +261,15 @@ where
             .operation(&exchange.id_scope, id)
             .await
             .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
-        found.filter(|operation| operation.registration_id == exchange.registration_id).ok_or_else(|| {
-            attempt.stop(
-                Stage::Record,
-                &Finding::new(
-                    "operation.unknown",
-                    format!("an operation of registration id '{}'", exchange.registration_id),
-                    format!("no operation '{id}' of this id: finished ones are kept for a while only"),
-                    "Register again; it gives a new operation id and the same hub.",
-                ),
-            );
-            Error::OtherNotFound("Operation".to_owned())
-        })
-    }
-
-    /// Reads what is in force and holds the evidence against it.
-    async fn admit(&self, exchange: &Exchange, attempt: &mut Attempt) -> Result<Admitted, Error> {
-        let store = &self.backend.store;
-        let scope = &exchange.id_scope;
-        let id = &exchange.registration_id;
-        let claim = Claim {
-            scope,
-            registration_id: id,
-            now: self.backend.clock.now(),
-        };
-        let unread =
-            |error: ReadError, attempt: &mut Attempt| unreadable(Stage::Service, &error, attempt);
-
-        let service = store
-            .service(scope)
-            .await
-            .map_err(|error| unread(error, attempt))?;
-        let Some(service) = service else {
-            attempt.stop(Stage::Service, &unknown_scope(exchange));
-            return Err(Error::Unauthorized);
-        };
-        attempt.pass(
-            Stage::Service,
-            format!("provisioning service '{}'", service.name),
-        );
-
-        let proof = authentication::read(claim, &exchange.evidence)
-            .map_err(|refusal| refused(Stage::Request, refusal, attempt))?;
-        let individual = store
-            .individual(scope, id)
-            .await
-            .map_err(|error| unread(error, attempt))?;
-        let before = store
-            .registration(scope, id)
-            .await
-            .map_err(|error| unread(error, attempt))?;
-        // Most individual enrollments need nothing of what the service trusts; gathering it costs
-        // as much as the service has groups.
-        let trust = match &individual {
-            Some(enrollment) if !enrollment.names_authorities() => Arc::default(),
-            _ => self
-                .trust
-                .of(&**store, &service)
-                .await
-                .map_err(|error| unread(error, attempt))?,
-        };
-
-        let verdict = match &individual {
-            Some(enrollment) => {
-                attempt.pass(
-                    Stage::Enrollment,
-                    format!("individual enrollment '{}'", enrollment.registration_id),
+        found
+            .filter(|operation| operation.registration_id == exchange.registration_id)
+            .ok_or_else(|| {
+                attempt.stop(
+                    Stage::Record,
+                    &findings::unknown_operation(&exchange.registration_id, id),
                 );
-                authentication::by_individual(claim, &proof, enrollment, &trust)
-            }
-            None => {
-                let groups = trust.symmetric().len() + trust.anchors().len();
-                attempt.pass(Stage::Enrollment, format!("no individual enrollment; {groups} group key(s) and certificate(s) in question"));
-                self.search(claim, &proof, &trust, before.as_ref(), &service)
-                    .await
-            }
-        };
-        let verdict = verdict.map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?;
-        let note = if verdict.enabled() {
-            verdict.note.clone()
-        } else {
-            format!("{}: disabled", verdict.note)
-        };
-        attempt.pass(Stage::Attestation, note);
-        if !verdict.enabled() {
-            attempt.note_finding(&disabled(&verdict));
-        }
-        Ok(Admitted {
-            service,
-            verdict,
-            before,
-        })
-    }
-
-    async fn search(
-        &self,
-        claim: Claim<'_>,
-        proof: &Proof<'_>,
-        trust: &Arc<Trust>,
-        before: Option<&Registration>,
-        service: &ProvisioningService,
-    ) -> Result<Verdict, Refusal> {
-        let strict = service.require_verified_chain;
-        let look = || authentication::by_group(claim, proof, trust, before, strict);
-        let returning = matches!(
-            before.map(|before| &before.enrollment),
-            Some(EnrollmentRef::Group(id)) if trust.group(id).is_some()
-        );
-        if returning || trust.symmetric().len() <= GROUPS_INLINE {
-            return look();
-        }
-        let _turn = self.search.acquire().await;
-        tokio::task::block_in_place(look)
+                Error::OtherNotFound("Operation".to_owned())
+            })
     }
 
     fn etag(&self) -> Etag {
@@ -448,93 +345,4 @@ fn enrollment_guard(
         }
         EnrollmentRef::Group(id) => Guard::Group(scope, id.clone(), expect),
     }
-}
-
-fn refused(stage: Stage, mut refusal: Refusal, attempt: &mut Attempt) -> Error {
-    attempt.refuse(stage, &mut refusal);
-    refusal.public
-}
-
-fn placement_failure(
-    error: PlacementError,
-    attempt: &mut Attempt,
-) -> Result<RegistrationFailure, Error> {
-    match error {
-        PlacementError::UnknownHub(hub) => {
-            attempt.note_finding(&Finding::new(
-                "hub.unknown",
-                format!("an embedded hub '{hub}'"),
-                "no such hub in this server",
-                "Link a hub that exists, or create it with `landfall service create`.",
-            ));
-            Ok(RegistrationFailure::HubNotLinked(hub))
-        }
-        PlacementError::Refused(reason) => {
-            attempt.note_finding(&Finding::new(
-                "hub.refused",
-                "a device that the hub accepts",
-                reason.clone(),
-                "Correct what the hub refuses on the enrollment (initial twin, device id).",
-            ));
-            Ok(RegistrationFailure::HubRefused(reason))
-        }
-        PlacementError::Unavailable(cause) => Err(unavailable(Stage::Hub, &cause, attempt)),
-    }
-}
-
-fn unreadable(stage: Stage, error: &ReadError, attempt: &mut Attempt) -> Error {
-    unavailable(stage, &error.to_string(), attempt)
-}
-
-fn unavailable(stage: Stage, cause: &str, attempt: &mut Attempt) -> Error {
-    tracing::error!(cause, tracking_id = %attempt.tracking_id(), "a registration could not be served");
-    attempt.stop(
-        stage,
-        &Finding::new(
-            "store.unavailable",
-            "a store that answers",
-            cause,
-            "Look at /readyz, the free disk space and the database. The device was told to come back.",
-        ),
-    );
-    Error::Unavailable(COME_BACK)
-}
-
-fn unknown_scope(exchange: &Exchange) -> Finding {
-    Finding::new(
-        "service.scope",
-        "an id scope of this server",
-        format!(
-            "'{}', which no provisioning service here has",
-            exchange.id_scope
-        ),
-        "Take the id scope from `landfall service list`.",
-    )
-}
-
-fn not_registered(id: &RegistrationId) -> Finding {
-    Finding::new(
-        "registration.none",
-        format!("an earlier registration of '{id}'"),
-        "none",
-        "Register first.",
-    )
-}
-
-fn disabled(verdict: &Verdict) -> Finding {
-    Finding::new(
-        "enrollment.disabled",
-        "an enabled enrollment",
-        format!("{} is disabled", verdict.attested.enrollment().spoken()),
-        "Enable it with `--provisioning-status enabled`, if the device shall come in.",
-    )
-}
-
-fn contended(id: &RegistrationId) -> Finding {
-    Finding::new(
-        "record.contended",
-        "an enrollment and a registration that stay still for a moment",
-        format!("the records of '{id}' changed {TRIES} times during this attempt"),
-        "Look for several devices that register under one id.",
-    )
 }
