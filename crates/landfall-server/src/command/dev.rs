@@ -1,6 +1,7 @@
 //! `landfall dev`: everything on this machine, with nothing installed. Ready means that a simulated
 //! device was provisioned through the server's own public port.
 
+mod place;
 mod ready;
 mod self_check;
 
@@ -158,7 +159,7 @@ async fn start(
     let admin = open_admin(running, options).await?;
     let hub = hub_of(backend, service).await?;
     let control_token = folder.control_token(Path::new("control.token"), &SystemEntropy)?;
-    let place = ready::Place {
+    let place = place::Place {
         service: service.clone(),
         hub,
         port,

@@ -1,38 +1,17 @@
 //! What `landfall dev` says when it is ready: to people on standard output, to programs in
 //! `dev.json`.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use landfall_core::clock::{Clock, Entropy};
 use landfall_core::sas;
 use landfall_core::secret::SymmetricKey;
-use landfall_core::service::ProvisioningService;
-use landfall_hub::device::Hub;
-use landfall_wire::client::connection_string::ConnectionString;
 use serde_json::json;
 
-use super::self_check::{Road, is_address};
+use super::place::Place;
+use super::self_check::Road;
 use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
-
-/// Where everything is.
-pub struct Place {
-    /// The provisioning service.
-    pub service: ProvisioningService,
-    /// Its embedded hub.
-    pub hub: Hub,
-    /// The HTTPS port of all of them.
-    pub port: u16,
-    /// The address that was bound first.
-    pub bind: IpAddr,
-    /// Where the health checks are.
-    pub admin: SocketAddr,
-    /// The bearer token of the control plane.
-    pub control_token: SymmetricKey,
-    /// The development CA's certificate.
-    pub ca_file: PathBuf,
-}
 
 /// The device that the printed commands enroll and register. It is nobody's until they are run.
 const TRIAL_DEVICE: &str = "dev-1";
@@ -66,60 +45,6 @@ pub struct Ready {
     pub folder: PathBuf,
     /// What the printed commands work with.
     pub trial: Trial,
-}
-
-impl Place {
-    /// The name to reach the service by from this machine: its own when that is `localhost` or an
-    /// address, else the address that was bound.
-    pub fn reachable_host(&self) -> String {
-        let name = &self.service.host_name;
-        if name == "localhost" || is_address(name) {
-            name.clone()
-        } else {
-            self.bind.to_string()
-        }
-    }
-
-    /// The connection string of the service's owner.
-    pub fn service_connection_string(&self) -> String {
-        self.service
-            .policies
-            .first()
-            .map_or_else(String::new, |policy| {
-                self.connection_string(
-                    &self.service.host_name,
-                    policy.name.as_str(),
-                    &policy.keys.primary,
-                )
-            })
-    }
-
-    /// The connection string of the hub's owner.
-    pub fn hub_connection_string(&self) -> String {
-        self.hub
-            .policies
-            .first()
-            .map_or_else(String::new, |policy| {
-                self.connection_string(
-                    self.hub.host_name.as_str(),
-                    policy.name.as_str(),
-                    &policy.keys.primary,
-                )
-            })
-    }
-
-    fn connection_string(&self, host: &str, policy: &str, key: &SymmetricKey) -> String {
-        let port = (self.port != 443).then_some(self.port);
-        ConnectionString::new(host, port, policy, key.clone()).to_text()
-    }
-
-    /// The base of every URL of the service.
-    pub fn url(&self) -> String {
-        match self.port {
-            443 => format!("https://{}", self.service.host_name),
-            port => format!("https://{}:{port}", self.service.host_name),
-        }
-    }
 }
 
 impl Ready {

@@ -1,7 +1,6 @@
 //! The self-check of `landfall dev`: enrolls a simulated device, registers it through the public
 //! HTTPS port with verified TLS, reads its decision trace, and removes all of it again.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,7 +14,7 @@ use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::Collection;
 use serde_json::json;
 
-use super::ready::Place;
+use super::place::Place;
 use super::soon;
 use crate::client::tls::{Trust, settings};
 use crate::client::{Client, Endpoint};
@@ -195,9 +194,4 @@ impl<'a> Check<'a> {
             .map_err(|error| anyhow::anyhow!("{error}: {}", error.fix()))?;
         Ok(())
     }
-}
-
-/// True when the name is an address of this machine that needs no look-up.
-pub fn is_address(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
 }
