@@ -14,12 +14,15 @@ use landfall_core::trace::{DecisionTrace, Finding, Passage, Stage};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::time::Stopwatch;
+use crate::time::{self, Stopwatch};
 
 /// Most traces that wait to be written.
 const QUEUE: usize = 4096;
 /// Most wrong signatures that wait to be looked into. Each holds keys of its suspects.
 const DIAGNOSES: usize = 64;
+/// How many times as long as it worked the worker on wrong signatures rests: a flood of them costs a
+/// quarter of one processor, and no more.
+const REST: u32 = 3;
 /// Most traces written in one commit.
 const BATCH: usize = 256;
 
@@ -131,11 +134,16 @@ enum Job {
     Flush(oneshot::Sender<()>),
 }
 
+enum Suspicion {
+    Look(Box<DecisionTrace>, Box<Diagnosis>),
+    Flush(oneshot::Sender<()>),
+}
+
 /// The queue beside the road. Cloning gives another handle to the same queue.
 #[derive(Clone)]
 pub struct Traces {
     jobs: mpsc::Sender<Job>,
-    diagnoses: mpsc::Sender<(Box<DecisionTrace>, Box<Diagnosis>)>,
+    diagnoses: mpsc::Sender<Suspicion>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -177,12 +185,16 @@ impl Traces {
         );
         let trace = Box::new(attempt.trace);
         let trace = match attempt.diagnosis {
-            Some(diagnosis) => match self.diagnoses.try_send((trace, diagnosis)) {
+            Some(diagnosis) => match self.diagnoses.try_send(Suspicion::Look(trace, diagnosis)) {
                 Ok(()) => return,
+                // Too many wait: the trace is kept with the plainer finding it has.
                 Err(
-                    mpsc::error::TrySendError::Full((trace, _))
-                    | mpsc::error::TrySendError::Closed((trace, _)),
-                ) => trace,
+                    mpsc::error::TrySendError::Full(suspicion)
+                    | mpsc::error::TrySendError::Closed(suspicion),
+                ) => match suspicion {
+                    Suspicion::Look(trace, _) => trace,
+                    Suspicion::Flush(_) => return,
+                },
             },
             None => trace,
         };
@@ -193,9 +205,12 @@ impl Traces {
 
     /// Waits until what was queued before is written, so that a reader sees it.
     pub async fn flush(&self) {
-        // The worker on wrong signatures hands its traces on one by one; once its whole capacity is
-        // free, none is left with it.
-        let _idle = self.diagnoses.reserve_many(DIAGNOSES).await;
+        // Behind every wrong signature that waits, the one in work included: the worker takes one
+        // after the other, and hands each trace on before the next.
+        let (done, looked) = oneshot::channel();
+        if self.diagnoses.send(Suspicion::Flush(done)).await.is_ok() {
+            let _ = looked.await;
+        }
         let (done, written) = oneshot::channel();
         if self.jobs.send(Job::Flush(done)).await.is_ok() {
             let _ = written.await;
@@ -236,12 +251,16 @@ async fn write<S: Store>(
     }
 }
 
-async fn investigate(
-    mut suspects: mpsc::Receiver<(Box<DecisionTrace>, Box<Diagnosis>)>,
-    jobs: mpsc::Sender<Job>,
-) {
-    // Held until the trace is handed on: `flush` waits for all permits.
-    while let Some((mut trace, diagnosis)) = suspects.recv().await {
+async fn investigate(mut suspicions: mpsc::Receiver<Suspicion>, jobs: mpsc::Sender<Job>) {
+    while let Some(suspicion) = suspicions.recv().await {
+        let (mut trace, diagnosis) = match suspicion {
+            Suspicion::Look(trace, diagnosis) => (trace, diagnosis),
+            Suspicion::Flush(done) => {
+                let _ = done.send(());
+                continue;
+            }
+        };
+        let watch = Stopwatch::start();
         let found = tokio::task::spawn_blocking(move || {
             diagnosis::diagnose(
                 &diagnosis.token,
@@ -254,5 +273,6 @@ async fn investigate(
             trace.finding = Some((&finding).into());
         }
         let _ = jobs.send(Job::Keep(trace)).await;
+        time::sleep(watch.elapsed() * REST).await;
     }
 }
