@@ -91,12 +91,20 @@ impl<S: HubStore> House<S> {
         results.pop().expect("one answer for one change")
     }
 
-    /// Makes a device with every default.
+    /// Makes a device with every default, and gives it as it is stored.
     async fn device(&self, id: &str) -> Device {
-        self.registry()
+        let made = self
+            .registry()
             .create_device(&plain(id), &TwinContent::default())
             .await
-            .expect("a new device")
+            .expect("a new device");
+        self.numbered(made).await
+    }
+
+    /// The device as it was made, with the revision that only the store knows.
+    async fn numbered(&self, made: Device) -> Device {
+        let revision = self.stored(made.id.as_str()).await.revision;
+        Device { revision, ..made }
     }
 
     async fn stored(&self, id: &str) -> Device {

@@ -45,7 +45,8 @@ pub struct Device {
     pub twin: Twin,
     /// When it was made.
     pub created: Timestamp,
-    /// Grows with every write of the record, identity or twin: the store's own guard.
+    /// Grows with every write of the record, identity or twin, and never comes back with the name:
+    /// the store's own guard. Zero until the store wrote it.
     pub revision: i64,
 }
 
@@ -68,7 +69,7 @@ pub struct Module {
     pub twin: Twin,
     /// When it was made.
     pub created: Timestamp,
-    /// Grows with every write of the record: the store's own guard.
+    /// As a device's: [`Device::revision`].
     pub revision: i64,
 }
 

@@ -20,8 +20,10 @@ pub enum HubExpect {
     Revision(i64),
 }
 
-/// One write of an embedded hub's records. The stored revision of a put is one more than the
-/// revision it replaces (1 when new), whatever the record says.
+/// One write of an embedded hub's records.
+///
+/// The stored revision of a put is one more than the revision it replaces, whatever the record says.
+/// A new record's is greater than any that was ever removed: no revision comes back with a name.
 #[derive(Debug, Clone)]
 pub enum HubWrite {
     /// Make or replace a hub.

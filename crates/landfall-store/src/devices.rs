@@ -1,6 +1,7 @@
 //! Devices and modules of embedded hubs: rows, reads and writes, with the path table of tags.
 
 mod record;
+mod revisions;
 mod selection;
 
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
@@ -8,6 +9,7 @@ use landfall_hub::device::{Device, Module};
 use landfall_hub::store::{HubExpect, HubSelection};
 
 use self::record::{DeviceRecord, ModuleRecord};
+pub(crate) use self::revisions::retire_hub;
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::expectation::meets_revision;
 use crate::hubs;
@@ -161,7 +163,7 @@ pub(crate) fn put_device(
             &[
                 hub.key().into(),
                 id.into(),
-                (revision.unwrap_or(0) + 1).into(),
+                revisions::next(session, revision)?.into(),
                 column_word(&device.status).into(),
                 i64::from(device.iot_edge).into(),
                 tags.into(),
@@ -202,7 +204,7 @@ pub(crate) fn put_module(
                 hub.key().into(),
                 device.into(),
                 id.into(),
-                (revision.unwrap_or(0) + 1).into(),
+                revisions::next(session, revision)?.into(),
                 tags.into(),
                 to_text(&ModuleRecord::of(module)?)?.into(),
                 secrets.into(),
@@ -230,6 +232,7 @@ pub(crate) fn delete_device(
         "DELETE FROM devices WHERE hub = $1 AND device = $2",
         &[hub.key().into(), id.as_str().into()],
     )?;
+    revisions::retire(session, revision)?;
     let before = before.map(|before| before.1).unwrap_or_default();
     keep_tags(session, (hub, id.as_str(), ""), &before, "")
 }
@@ -261,6 +264,7 @@ pub(crate) fn delete_module(
         "DELETE FROM modules WHERE hub = $1 AND device = $2 AND module = $3",
         &[hub.key().into(), device.as_str().into(), id.as_str().into()],
     )?;
+    revisions::retire(session, revision)?;
     let before = before.map(|before| before.1).unwrap_or_default();
     keep_tags(session, (hub, device.as_str(), id.as_str()), &before, "")
 }

@@ -97,7 +97,8 @@ pub fn fresh_device(
         parent_scopes: request.parent_scopes.clone().unwrap_or_default(),
         twin: Twin::fresh(content, now),
         created: now,
-        revision: 1,
+        // The store gives the first one.
+        revision: 0,
     })
 }
 
@@ -181,7 +182,8 @@ pub fn fresh_module(
         authentication: settle(request.authentication.as_ref(), None, entropy)?,
         twin: Twin::fresh(content, now),
         created: now,
-        revision: 1,
+        // The store gives the first one.
+        revision: 0,
     })
 }
 

@@ -190,7 +190,51 @@ async fn revisions_count_writes_and_guard_them() {
     hub_write(&store, put(&hub, &one, HubExpect::Absent))
         .await
         .expect("anew");
-    assert_eq!(revision().await, Some(1));
+    assert_eq!(revision().await, Some(4), "no revision comes back");
+}
+
+#[tokio::test]
+async fn who_read_a_device_before_it_was_made_anew_cannot_write_over_it() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let hub = with_hub(&store).await;
+    let part = module("dev", "m");
+    let make = || {
+        let writes = vec![
+            put(&hub, &device("dev"), HubExpect::Absent),
+            put_module(&hub, &part, HubExpect::Absent),
+        ];
+        store.commit(vec![Change::of_hub(writes)])
+    };
+    assert_eq!(make().await, [Ok(())]);
+    let read = async || {
+        let device = store.device(&hub, &part.device_id).await.expect("reads");
+        let module = store.module(&hub, &part.device_id, &part.id).await;
+        (
+            device.expect("a device"),
+            module.expect("reads").expect("a module"),
+        )
+    };
+    let delete = HubWrite::DeleteDevice(hub.clone(), part.device_id.clone(), HubExpect::Anything);
+    // A device and its modules, then the whole hub.
+    for removal in [delete, HubWrite::DeleteHub(hub.clone())] {
+        let (slow, slow_part) = read().await;
+        hub_write(&store, removal).await.expect("gone");
+        if store.hub(&hub).await.expect("reads").is_none() {
+            with_hub(&store).await;
+        }
+        assert_eq!(make().await, [Ok(())]);
+        for late in [
+            put(&hub, &slow, HubExpect::Revision(slow.revision)),
+            put_module(&hub, &slow_part, HubExpect::Revision(slow_part.revision)),
+        ] {
+            let refused = hub_write(&store, late).await;
+            assert!(
+                matches!(refused, Err(CommitError::Changed(_))),
+                "{refused:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
