@@ -321,18 +321,25 @@ impl Session {
         !self.connection.is_autocommit()
     }
 
-    /// Runs `work` so that it leaves nothing behind when it fails.
+    /// Runs `work` so that it leaves nothing behind when it fails. When even undoing fails, the whole
+    /// group is undone.
     pub(crate) fn whole_or_not_at_all<T>(
         &self,
         work: impl FnOnce() -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.execute("SAVEPOINT one", &[])?;
         let outcome = work();
-        if outcome.is_err() && self.in_group() {
-            self.execute("ROLLBACK TO one", &[])?;
-        }
-        if self.in_group() {
-            self.execute("RELEASE one", &[])?;
+        let undone = match &outcome {
+            Err(_) if self.in_group() => self.execute("ROLLBACK TO one", &[]),
+            _ => Ok(0),
+        };
+        let settled = match undone {
+            Ok(_) if self.in_group() => self.execute("RELEASE one", &[]),
+            other => other,
+        };
+        if let Err(fault) = settled {
+            self.abandon();
+            return Err(fault);
         }
         outcome
     }

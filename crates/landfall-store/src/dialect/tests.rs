@@ -144,3 +144,25 @@ fn every_read_is_answered_from_an_index() {
         assert!(plan.contains(index), "{plan}");
     }
 }
+
+#[test]
+fn a_part_that_cannot_be_undone_undoes_its_whole_group() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let session = Session::writing(&folder.path().join("landfall.db")).expect("opens");
+    session
+        .execute_script("CREATE TABLE kept (name TEXT NOT NULL)")
+        .expect("a table");
+    session.begin().expect("begun");
+    let outcome = session.whole_or_not_at_all(|| {
+        session.execute("INSERT INTO kept (name) VALUES ('half')", &[])?;
+        // What there is to go back to is gone.
+        session.execute("RELEASE one", &[])?;
+        Err::<(), _>(Fault::Orphan)
+    });
+    assert!(matches!(outcome, Err(Fault::Database(_))), "{outcome:?}");
+    assert!(!session.in_group(), "nobody can commit the half");
+    let rows = session
+        .every("SELECT name FROM kept", &[], |_| Ok(()))
+        .expect("reads");
+    assert!(rows.is_empty());
+}
