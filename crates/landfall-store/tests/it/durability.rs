@@ -105,8 +105,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args([
             "--exact",
-            "durability::writes_until_killed",
-            "--ignored",
+            "durability::callers_side_by_side_are_all_told_that_theirs_is_kept",
             "--nocapture",
         ])
         .env(CHILD, folder.database())
@@ -137,17 +136,21 @@ async fn what_was_acknowledged_survives_a_kill() {
     store.ready().await.expect("it goes on");
 }
 
+/// By itself, a few writes of each caller. As the child of [`what_was_acknowledged_survives_a_kill`],
+/// it never ends by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the child of what_was_acknowledged_survives_a_kill"]
-async fn writes_until_killed() {
-    let path = std::env::var_os(CHILD).expect("a database");
-    let store = Arc::new(open(path.as_ref()).expect("opens"));
+async fn callers_side_by_side_are_all_told_that_theirs_is_kept() {
+    let folder = Folder::new();
+    let endless = std::env::var_os(CHILD);
+    let writes = if endless.is_some() { usize::MAX } else { 8 };
+    let path = endless.map_or_else(|| folder.database(), Into::into);
+    let store = Arc::new(open(&path).expect("opens"));
     let scope = with_service(&store).await;
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..32 {
         let (store, scope) = (Arc::clone(&store), scope.clone());
         callers.spawn(async move {
-            for n in 0..1_000_000 {
+            for n in 0..writes {
                 let id = format!("dev-{caller}-{n}");
                 let registration = Samples::new(&Drawn).registration(&id, None);
                 let put =
@@ -161,4 +164,9 @@ async fn writes_until_killed() {
         });
     }
     callers.join_all().await;
+    for caller in 0..32 {
+        let id = RegistrationId::parse(&format!("dev-{caller}-{}", writes - 1)).expect("an id");
+        let kept = store.registration(&scope, &id).await.expect("reads");
+        assert!(kept.is_some(), "{id}");
+    }
 }
