@@ -52,6 +52,7 @@ where
     trails::operations_are_continued_oldest_first(&open().await, &samples).await;
     trails::only_finished_and_old_operations_are_purged(&open().await, &samples).await;
     trails::traces_stay_within_their_bounds(&open().await, &samples).await;
+    trails::the_traces_of_a_removed_service_make_room(&open().await, &samples).await;
     trails::traces_are_found_by_device(&open().await, &samples).await;
     open().await.ready().await.expect("a fresh store is ready");
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
 use landfall_core::clock::Timestamp;
-use landfall_core::store::{Change, CommitError};
+use landfall_core::store::{Change, CommitError, Write};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::HubWrite;
 use tokio::sync::oneshot::Sender;
@@ -22,15 +22,15 @@ use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
 use crate::{operations, traces};
 
-/// Most tasks in one commit.
+/// Most requests in one commit.
 const MOST: usize = 64;
 
-/// After how many tasks the write-ahead log is moved into the database. A registration touches
+/// After how many requests the write-ahead log is moved into the database. A registration touches
 /// some eight pages, so the log stays around 64 MB.
-const TASKS_PER_CHECKPOINT: usize = 1024;
+const REQUESTS_PER_CHECKPOINT: usize = 1024;
 
 /// What the writer is asked to do, and where the answer goes.
-pub(crate) enum Task {
+pub(crate) enum Request {
     /// A change.
     Change(Box<Change<HubWrite>>, Sender<Result<(), CommitError>>),
     /// Show that a commit is possible, by one that writes the time.
@@ -116,35 +116,35 @@ impl Writer {
     }
 
     /// Works until told to close, or until nobody is left to ask.
-    pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
+    pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
         while closing.is_none()
-            && let Ok(first) = tasks.recv()
+            && let Ok(first) = requests.recv()
         {
             let mut group = Vec::new();
             let mut apart = Vec::new();
             let mut next = Some(first);
-            while let Some(task) = next {
-                match task {
-                    Task::Close(answer) => {
+            while let Some(request) = next {
+                match request {
+                    Request::Close(answer) => {
                         closing = Some(answer);
                         break;
                     }
-                    task @ Task::Traces { .. } => apart.push(task),
-                    task => group.push(task),
+                    request @ Request::Traces { .. } => apart.push(request),
+                    request => group.push(request),
                 }
                 next = (group.len() < MOST)
-                    .then(|| tasks.try_recv().ok())
+                    .then(|| requests.try_recv().ok())
                     .flatten();
             }
             self.since_checkpoint += group.len() + apart.len();
             if !group.is_empty() {
                 self.commit(group);
             }
-            for task in apart {
-                self.keep_traces(task);
+            for request in apart {
+                self.keep_traces(request);
             }
-            if self.since_checkpoint >= TASKS_PER_CHECKPOINT {
+            if self.since_checkpoint >= REQUESTS_PER_CHECKPOINT {
                 self.checkpoint(false);
             }
         }
@@ -156,17 +156,18 @@ impl Writer {
         }
     }
 
-    /// Carries out one group: every task in a savepoint of its own, one commit, then the answers.
-    fn commit(&mut self, group: Vec<Task>) {
+    /// Carries out one group: every request in a savepoint of its own, one commit, then the answers.
+    fn commit(&mut self, group: Vec<Request>) {
         let begun = self.connect().and_then(Session::begin);
         let Some(session) = self.session.as_ref().filter(|_| begun.is_ok()) else {
             let error = begun.err().map_or_else(closed, Fault::into_commit_error);
             self.session = None;
             return refuse(group, &error);
         };
+        let traces_go = group.iter().any(removes_traces);
         let mut answers = Vec::with_capacity(group.len());
-        for task in group {
-            answers.extend(attempt(session, &self.sealer, task));
+        for request in group {
+            answers.extend(attempt(session, &self.sealer, request));
         }
         // A grave error in the midst of the group has undone all of it.
         let outcome = if session.in_group() {
@@ -177,6 +178,9 @@ impl Writer {
         match outcome {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
+                if traces_go {
+                    self.traces_kept = None;
+                }
                 answers.into_iter().for_each(Answer::give);
             }
             Err(fault) => {
@@ -191,13 +195,13 @@ impl Writer {
         }
     }
 
-    fn keep_traces(&mut self, task: Task) {
-        let Task::Traces {
+    fn keep_traces(&mut self, request: Request) {
+        let Request::Traces {
             traces,
             oldest,
             most,
             answer,
-        } = task
+        } = request
         else {
             return;
         };
@@ -238,18 +242,29 @@ impl Writer {
     }
 }
 
-/// Carries out one task inside the group.
-fn attempt(session: &Session, sealer: &Sealer, task: Task) -> Option<Answer> {
-    match task {
-        Task::Change(change, answer) => {
+/// True when a request may remove traces, so that they must be counted anew.
+fn removes_traces(request: &Request) -> bool {
+    match request {
+        Request::Change(change, _) => change
+            .writes
+            .iter()
+            .any(|write| matches!(write, Write::DeleteService(..))),
+        _ => false,
+    }
+}
+
+/// Carries out one request inside the group.
+fn attempt(session: &Session, sealer: &Sealer, request: Request) -> Option<Answer> {
+    match request {
+        Request::Change(change, answer) => {
             let outcome = one(session, || apply::change(session, sealer, &change));
             Some(Answer::Done(answer, outcome))
         }
-        Task::Ready(now, answer) => {
+        Request::Ready(now, answer) => {
             let outcome = one(session, || apply::sign_of_life(session, now));
             Some(Answer::Done(answer, outcome))
         }
-        Task::Purge {
+        Request::Purge {
             before,
             limit,
             answer,
@@ -257,7 +272,7 @@ fn attempt(session: &Session, sealer: &Sealer, task: Task) -> Option<Answer> {
             let outcome = one(session, || operations::purge(session, before, limit));
             Some(Answer::Purged(answer, outcome))
         }
-        Task::Traces { .. } | Task::Close(_) => None,
+        Request::Traces { .. } | Request::Close(_) => None,
     }
 }
 
@@ -272,18 +287,20 @@ fn one<T>(session: &Session, work: impl FnOnce() -> Result<T, Fault>) -> Result<
         .map_err(Fault::into_commit_error)
 }
 
-fn refuse(group: Vec<Task>, error: &CommitError) {
+fn refuse(group: Vec<Request>, error: &CommitError) {
     tracing::error!(cause = %error, "a group of writes could not begin");
-    for task in group {
+    for request in group {
         // Callers that went away need no answer.
-        match task {
-            Task::Change(_, answer) | Task::Ready(_, answer) | Task::Traces { answer, .. } => {
+        match request {
+            Request::Change(_, answer)
+            | Request::Ready(_, answer)
+            | Request::Traces { answer, .. } => {
                 let _ = answer.send(Err(error.clone()));
             }
-            Task::Purge { answer, .. } => {
+            Request::Purge { answer, .. } => {
                 let _ = answer.send(Err(error.clone()));
             }
-            Task::Close(answer) => {
+            Request::Close(answer) => {
                 let _ = answer.send(());
             }
         }

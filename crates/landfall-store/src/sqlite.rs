@@ -1,5 +1,5 @@
 //! The store on SQLite: opening, closing, and the two ports. Point reads run where they are asked,
-//! since they take microseconds; listings run beside the callers' tasks.
+//! since they take microseconds; listings run beside the callers.
 
 mod port;
 
@@ -12,7 +12,7 @@ use landfall_core::clock::{Clock, Entropy};
 use landfall_core::store::{CommitError, ReadError};
 use tokio::sync::oneshot;
 
-use crate::commit::{Task, Writer, closed};
+use crate::commit::{Request, Writer, closed};
 use crate::dialect::{Fault, Read, Session};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
@@ -62,7 +62,7 @@ pub enum OpenError {
 /// Dropping it finishes what is queued in the background; [`SqliteStore::close`] waits for that.
 pub struct SqliteStore {
     readers: Arc<Readers>,
-    tasks: Sender<Task>,
+    requests: Sender<Request>,
     commits: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
 }
@@ -106,7 +106,7 @@ impl SqliteStore {
             Arc::clone(&sealer),
             Arc::clone(&commits),
         );
-        let (tasks, queue) = mpsc::channel();
+        let (requests, queue) = mpsc::channel();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
@@ -117,7 +117,7 @@ impl SqliteStore {
                 sealer,
                 idle: Mutex::new(Vec::new()),
             }),
-            tasks,
+            requests,
             commits,
             clock,
         })
@@ -127,7 +127,7 @@ impl SqliteStore {
     /// `Unavailable`.
     pub async fn close(&self) {
         let (answer, answered) = oneshot::channel();
-        if self.tasks.send(Task::Close(answer)).is_ok() {
+        if self.requests.send(Request::Close(answer)).is_ok() {
             // The writer's end is as good as its answer.
             let _ = answered.await;
         }
@@ -142,10 +142,10 @@ impl SqliteStore {
     /// Asks the writer and waits for its answer.
     async fn ask<T>(
         &self,
-        task: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Task,
+        request: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Request,
     ) -> Result<T, CommitError> {
         let (answer, answered) = oneshot::channel();
-        self.tasks.send(task(answer)).map_err(|_| closed())?;
+        self.requests.send(request(answer)).map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 

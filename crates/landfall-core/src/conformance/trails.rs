@@ -151,6 +151,26 @@ pub(super) async fn traces_stay_within_their_bounds<S: Store>(store: &S, samples
     assert_eq!(kept().await, [9]);
 }
 
+pub(super) async fn the_traces_of_a_removed_service_make_room<S: Store>(
+    store: &S,
+    samples: &Samples<'_>,
+) {
+    let scope = with_service(store, samples).await;
+    let of_service: Vec<_> = (0..3)
+        .map(|n| trace(samples, Some("0neA"), "dev", n))
+        .collect();
+    read(store.keep_traces(of_service, at(0), 3).await);
+    keep(store, vec![Write::DeleteService(scope, Expect::Present)]).await;
+    let others: Vec<_> = (3..6).map(|n| trace(samples, None, "dev", n)).collect();
+    read(store.keep_traces(others.clone(), at(0), 3).await);
+    for one in &others {
+        assert_eq!(
+            read(store.trace(&one.tracking_id).await).as_ref(),
+            Some(one)
+        );
+    }
+}
+
 pub(super) async fn traces_are_found_by_device<S: Store>(store: &S, samples: &Samples<'_>) {
     let odd = "no id at all\n\u{0}\"'";
     let traces = vec![

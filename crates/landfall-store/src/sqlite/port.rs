@@ -18,7 +18,7 @@ use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
 
 use super::SqliteStore;
-use crate::commit::{Task, closed};
+use crate::commit::{Request, closed};
 use crate::{
     certificates, devices, enrollments, hubs, operations, registrations, services, traces,
 };
@@ -39,7 +39,9 @@ impl Store for SqliteStore {
             .into_iter()
             .map(|change| {
                 let (answer, answered) = oneshot::channel();
-                let queued = self.tasks.send(Task::Change(Box::new(change), answer));
+                let queued = self
+                    .requests
+                    .send(Request::Change(Box::new(change), answer));
                 queued.is_ok().then_some(answered)
             })
             .collect();
@@ -163,7 +165,7 @@ impl Store for SqliteStore {
     }
 
     async fn purge_operations(&self, before: Timestamp, limit: usize) -> Result<usize, ReadError> {
-        self.ask(|answer| Task::Purge {
+        self.ask(|answer| Request::Purge {
             before,
             limit,
             answer,
@@ -178,7 +180,7 @@ impl Store for SqliteStore {
         oldest: Timestamp,
         most: usize,
     ) -> Result<(), ReadError> {
-        self.ask(|answer| Task::Traces {
+        self.ask(|answer| Request::Traces {
             traces,
             oldest,
             most,
@@ -210,7 +212,7 @@ impl Store for SqliteStore {
 
     async fn ready(&self) -> Result<(), ReadError> {
         let now = self.clock.now();
-        self.ask(|answer| Task::Ready(now, answer))
+        self.ask(|answer| Request::Ready(now, answer))
             .await
             .map_err(read_error)
     }
