@@ -11,6 +11,7 @@ use landfall_core::clock::{Clock, Timestamp};
 use landfall_core::id::{IdScope, OperationId, TrackingId};
 use landfall_core::store::Store;
 use landfall_core::trace::{DecisionTrace, Finding, Passage, Stage};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -122,28 +123,25 @@ impl Attempt {
         self.trace.outcome = outcome.into();
         self.pass(Stage::Answer, self.trace.outcome.clone());
     }
-
-    /// The stages so far.
-    pub fn stages(&self) -> &[Passage] {
-        &self.trace.stages
-    }
 }
 
-enum Job {
+/// What the writing worker is handed.
+enum Handed {
     Keep(Box<DecisionTrace>),
     Flush(oneshot::Sender<()>),
 }
 
-enum Suspicion {
-    Look(Box<DecisionTrace>, Box<Diagnosis>),
+/// What the worker on wrong signatures is handed. It hands all of it on, in its order.
+enum Suspected {
+    Trace(Box<DecisionTrace>, Box<Diagnosis>),
     Flush(oneshot::Sender<()>),
 }
 
 /// The queue beside the road. Cloning gives another handle to the same queue.
 #[derive(Clone)]
 pub struct Traces {
-    jobs: mpsc::Sender<Job>,
-    diagnoses: mpsc::Sender<Suspicion>,
+    queue: mpsc::Sender<Handed>,
+    suspects: mpsc::Sender<Suspected>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -155,15 +153,22 @@ impl Traces {
         clock: Arc<dyn Clock>,
         retention: TraceRetention,
     ) -> (Self, JoinHandle<()>) {
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let (diagnoses, suspects) = mpsc::channel(DIAGNOSES);
-        let writer = tokio::spawn(write(store, clock, retention, queue));
-        tokio::spawn(investigate(suspects, jobs.clone()));
+        let (queue, handed) = mpsc::channel(QUEUE);
+        let (suspects, suspected) = mpsc::channel(DIAGNOSES);
+        let dropped = Arc::default();
+        let writer = Writer {
+            store,
+            clock,
+            retention,
+            dropped: Arc::clone(&dropped),
+        };
+        let writer = tokio::spawn(writer.run(handed));
+        tokio::spawn(investigate(suspected, queue.clone()));
         (
             Traces {
-                jobs,
-                diagnoses,
-                dropped: Arc::default(),
+                queue,
+                suspects,
+                dropped,
             },
             writer,
         )
@@ -185,94 +190,104 @@ impl Traces {
         );
         let trace = Box::new(attempt.trace);
         let trace = match attempt.diagnosis {
-            Some(diagnosis) => match self.diagnoses.try_send(Suspicion::Look(trace, diagnosis)) {
-                Ok(()) => return,
-                // Too many wait: the trace is kept with the plainer finding it has.
-                Err(
-                    mpsc::error::TrySendError::Full(suspicion)
-                    | mpsc::error::TrySendError::Closed(suspicion),
-                ) => match suspicion {
-                    Suspicion::Look(trace, _) => trace,
-                    Suspicion::Flush(_) => return,
+            Some(diagnosis) => match self.suspects.try_send(Suspected::Trace(trace, diagnosis)) {
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => match back {
+                    Suspected::Trace(trace, _) => trace,
+                    Suspected::Flush(_) => return,
                 },
+                Ok(()) => return,
             },
             None => trace,
         };
-        if self.jobs.try_send(Job::Keep(trace)).is_err() {
+        if self.queue.try_send(Handed::Keep(trace)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Waits until what was queued before is written, so that a reader sees it.
     pub async fn flush(&self) {
-        // Behind every wrong signature that waits, the one in work included: the worker takes one
-        // after the other, and hands each trace on before the next.
-        let (done, looked) = oneshot::channel();
-        if self.diagnoses.send(Suspicion::Flush(done)).await.is_ok() {
-            let _ = looked.await;
-        }
+        // By the way that the slowest trace takes: behind it in both queues.
         let (done, written) = oneshot::channel();
-        if self.jobs.send(Job::Flush(done)).await.is_ok() {
+        if self.suspects.send(Suspected::Flush(done)).await.is_ok() {
             let _ = written.await;
         }
     }
-
-    /// How many traces were dropped because the queue was full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
 }
 
-async fn write<S: Store>(
+/// The worker that writes.
+struct Writer<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     retention: TraceRetention,
-    mut queue: mpsc::Receiver<Job>,
-) {
-    let mut jobs = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        let mut waiting = Vec::new();
-        let mut traces = Vec::with_capacity(jobs.len());
-        for job in jobs.drain(..) {
-            match job {
-                Job::Keep(trace) => traces.push(*trace),
-                Job::Flush(done) => waiting.push(done),
+    dropped: Arc<AtomicU64>,
+}
+
+impl<S: Store> Writer<S> {
+    async fn run(self, mut handed: mpsc::Receiver<Handed>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while handed.recv_many(&mut batch, BATCH).await > 0 {
+            let mut waiting = Vec::new();
+            let mut traces = Vec::with_capacity(batch.len());
+            for one in batch.drain(..) {
+                match one {
+                    Handed::Keep(trace) => traces.push(*trace),
+                    Handed::Flush(done) => waiting.push(done),
+                }
+            }
+            if !traces.is_empty() {
+                self.write(traces).await;
+            }
+            for done in waiting {
+                let _ = done.send(());
             }
         }
-        if !traces.is_empty() {
-            let oldest = clock.now().minus(retention.age);
-            if let Err(error) = store.keep_traces(traces, oldest, retention.count).await {
-                tracing::warn!(%error, "decision traces could not be written");
-            }
+    }
+
+    async fn write(&self, traces: Vec<DecisionTrace>) {
+        let lost = self.dropped.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "{lost} decision traces were dropped: attempts came faster than they are written"
+            );
         }
-        for done in waiting {
-            let _ = done.send(());
+        let count = traces.len();
+        let oldest = self.clock.now().minus(self.retention.age);
+        let kept = self.store.keep_traces(traces, oldest, self.retention.count);
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, count, "{count} decision traces could not be written");
         }
     }
 }
 
-async fn investigate(mut suspicions: mpsc::Receiver<Suspicion>, jobs: mpsc::Sender<Job>) {
-    while let Some(suspicion) = suspicions.recv().await {
-        let (mut trace, diagnosis) = match suspicion {
-            Suspicion::Look(trace, diagnosis) => (trace, diagnosis),
-            Suspicion::Flush(done) => {
-                let _ = done.send(());
-                continue;
+/// The worker that looks into wrong signatures.
+async fn investigate(mut suspected: mpsc::Receiver<Suspected>, queue: mpsc::Sender<Handed>) {
+    while let Some(one) = suspected.recv().await {
+        let mut rest = Duration::ZERO;
+        let handed = match one {
+            Suspected::Flush(done) => Handed::Flush(done),
+            Suspected::Trace(mut trace, diagnosis) => {
+                let watch = Stopwatch::start();
+                let found = tokio::task::spawn_blocking(move || {
+                    diagnosis::diagnose(
+                        &diagnosis.token,
+                        &diagnosis.registration_id,
+                        &diagnosis.suspects,
+                    )
+                })
+                .await;
+                if let Ok(Some(finding)) = found {
+                    trace.finding = Some((&finding).into());
+                }
+                rest = watch.elapsed() * REST;
+                Handed::Keep(trace)
             }
         };
-        let watch = Stopwatch::start();
-        let found = tokio::task::spawn_blocking(move || {
-            diagnosis::diagnose(
-                &diagnosis.token,
-                &diagnosis.registration_id,
-                &diagnosis.suspects,
-            )
-        })
-        .await;
-        if let Ok(Some(finding)) = found {
-            trace.finding = Some((&finding).into());
-        }
-        let _ = jobs.send(Job::Keep(trace)).await;
-        time::sleep(watch.elapsed() * REST).await;
+        // Nobody is left to write when the writer is gone.
+        let _ = queue.send(handed).await;
+        time::sleep(rest).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,5 +85,4 @@ async fn a_flood_of_wrong_signatures_is_kept_with_the_plainer_finding() {
         let check = trace.finding.expect("a finding").check;
         assert!(check.starts_with("sas."), "{check}");
     }
-    assert_eq!(traces.dropped(), 0);
 }

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use landfall_core::attestation::symmetric_key::diagnosis::Suspect;
+use landfall_core::clock::Entropy;
+use landfall_core::error::Error;
+use landfall_core::id::RegistrationId;
+use landfall_core::sas::{SasToken, sign};
+use landfall_core::secret::{KeyPair, SymmetricKey};
+use landfall_store::SqliteStore;
+use landfall_store::secret::SealingKey;
+use tempfile::TempDir;
+
+use super::*;
+use crate::backend::Backend;
+use crate::time::SystemEntropy;
+
+struct Bench {
+    backend: Backend<SqliteStore>,
+    traces: Traces,
+    _folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sealing = SealingKey::generate(&SystemEntropy);
+        let backend = Backend::sqlite(folder.path().join("landfall.db"), sealing).expect("a store");
+        let retention = TraceRetention {
+            age: Duration::from_secs(3600),
+            count: 100_000,
+        };
+        let (store, clock) = (Arc::clone(&backend.store), Arc::clone(&backend.clock));
+        let (traces, _writer) = Traces::start(store, clock, retention);
+        Bench {
+            backend,
+            traces,
+            _folder: folder,
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        let tracking_id = TrackingId::draw(&SystemEntropy);
+        let now = self.backend.clock.now();
+        let mut attempt = Attempt::begin(tracking_id, "https", "127.0.0.1:1".to_owned(), now);
+        attempt.asked("register", "0neA", "dev");
+        attempt
+    }
+}
+
+/// A signature by the last group's key itself, among so many groups that looking takes a while.
+fn wrong_signature() -> Refusal {
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let groups: Vec<KeyPair> = (0..256).map(|_| KeyPair::draw(entropy, 64)).collect();
+    let key: &SymmetricKey = &groups.last().expect("groups").primary;
+    let token = sign(
+        "0neA/registrations/dev",
+        key,
+        None,
+        Timestamp::from_unix_seconds(1),
+    );
+    let suspect = |keys: KeyPair| Suspect::Group("g".to_owned(), keys);
+    Refusal {
+        public: Error::Unauthorized,
+        finding: Box::new(Finding::new("sas.signature", "a", "b", "c")),
+        diagnosis: Some(Box::new(Diagnosis {
+            token: SasToken::parse(&token).expect("a token"),
+            registration_id: RegistrationId::parse("dev").expect("an id"),
+            suspects: groups.into_iter().map(suspect).collect(),
+        })),
+    }
+}
+
+#[tokio::test]
+async fn flushing_waits_for_a_wrong_signature_that_is_being_looked_into() {
+    let bench = Bench::new();
+    let mut attempt = bench.attempt();
+    attempt.refuse(Stage::Attestation, &mut wrong_signature());
+    let id = attempt.tracking_id().clone();
+    bench.traces.keep(attempt);
+    bench.traces.flush().await;
+    let kept = bench.backend.store.trace(&id).await.expect("reads");
+    let finding = kept.expect("a trace").finding.expect("a finding");
+    assert_eq!(finding.check, "sas.group_key_itself");
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_traces_and_delays_nobody() {
+    let bench = Bench::new();
+    // No worker runs before this first waits.
+    for _ in 0..QUEUE + 10 {
+        bench.traces.keep(bench.attempt());
+    }
+    assert_eq!(bench.traces.dropped.load(Ordering::Relaxed), 10);
+    bench.traces.flush().await;
+    let scope = IdScope::parse("0neA").expect("a scope");
+    let kept = bench
+        .backend
+        .store
+        .traces_of(&scope, "dev", 2 * QUEUE)
+        .await;
+    assert_eq!(kept.expect("reads").len(), QUEUE);
+    assert_eq!(
+        bench.traces.dropped.load(Ordering::Relaxed),
+        0,
+        "they were spoken of in the log"
+    );
+}
