@@ -116,11 +116,7 @@ where
             let id = operation.id.clone();
             attempt.about(&id);
             let change = Change {
-                guards: vec![enrollment_guard(
-                    &admitted.service,
-                    &admitted.verdict,
-                    exchange,
-                )],
+                guards: enrollment_guards(&admitted.service, &admitted.verdict, exchange),
                 ..Change::default()
             };
             let before = expect(admitted.before.as_ref());
@@ -294,29 +290,50 @@ where
         let Some(service) = service else {
             return Ok(());
         };
-        let before = match &operation.progress {
+        let mut before = match &operation.progress {
             Progress::Accepted(admission) | Progress::Allocated(admission, _, _) => {
                 expect(admission.before.as_ref())
             }
             Progress::Finished(_) => return Ok(()),
         };
-        let change = Change::default();
-        if let Recorded::Done = self
-            .advance(operation.clone(), &service, change, before, attempt)
-            .await?
-        {
-            return Ok(());
+        for _ in 0..TRIES {
+            let recorded = self
+                .advance(
+                    operation.clone(),
+                    &service,
+                    Change::default(),
+                    before.clone(),
+                    attempt,
+                )
+                .await?;
+            if matches!(recorded, Recorded::Done) {
+                return Ok(());
+            }
+            let current = store
+                .registration(&scope, &id)
+                .await
+                .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
+            match current {
+                // The hub's record changed, not the registration: the same step again.
+                current if expect(current.as_ref()) == before => {}
+                // Another registration of the same id ended meanwhile: its result is this one's too.
+                Some(current) => return self.finish_as(operation, current, attempt).await,
+                // An operator removed the registration that there was.
+                None => before = Expect::Absent,
+            }
         }
-        // Another registration of the same id ended meanwhile: its result is this one's as well.
-        let current = store
-            .registration(&scope, &id)
-            .await
-            .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
-        let Some(current) = current else {
-            return Ok(());
-        };
+        attempt.stop(Stage::Record, &findings::contended(&id));
+        Err(Error::Unavailable(COME_BACK))
+    }
+
+    async fn finish_as(
+        &self,
+        operation: Operation,
+        registration: Registration,
+        attempt: &mut Attempt,
+    ) -> Result<(), Error> {
         let finished = Operation {
-            progress: Progress::Finished(Box::new(current)),
+            progress: Progress::Finished(Box::new(registration)),
             updated: self.backend.clock.now(),
             ..operation
         };
@@ -331,18 +348,25 @@ fn expect(before: Option<&Registration>) -> Expect {
     before.map_or(Expect::Absent, |before| Expect::Etag(before.etag.clone()))
 }
 
-/// The enrollment must be the one that was judged: a change in between is judged again.
-fn enrollment_guard(
+/// The enrollment must be the one that was judged: a change in between is judged again. So is an
+/// individual enrollment that was made in between, which alone decides for its id.
+fn enrollment_guards(
     service: &ProvisioningService,
     verdict: &Verdict,
     exchange: &Exchange,
-) -> Guard {
-    let expect = Expect::Etag(verdict.terms.etag.clone());
-    let scope = service.id_scope.clone();
+) -> Vec<Guard> {
+    let scope = &service.id_scope;
+    let judged = Expect::Etag(verdict.terms.etag.clone());
+    let individual =
+        |expect| Guard::Individual(scope.clone(), exchange.registration_id.clone(), expect);
     match verdict.attested.enrollment() {
-        EnrollmentRef::Individual => {
-            Guard::Individual(scope, exchange.registration_id.clone(), expect)
-        }
-        EnrollmentRef::Group(id) => Guard::Group(scope, id.clone(), expect),
+        EnrollmentRef::Individual => vec![individual(judged)],
+        EnrollmentRef::Group(id) => vec![
+            Guard::Group(scope.clone(), id.clone(), judged),
+            individual(Expect::Absent),
+        ],
     }
 }
+
+#[cfg(test)]
+mod tests;

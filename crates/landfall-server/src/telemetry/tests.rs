@@ -1,3 +1,5 @@
+//! Traces of wrong signatures reach their reader, and lost ones are counted.
+
 use std::time::Duration;
 
 use landfall_core::attestation::symmetric_key::diagnosis::Suspect;

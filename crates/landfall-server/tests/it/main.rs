@@ -7,4 +7,3 @@ mod client_certificates;
 mod command_line;
 mod control_api;
 mod service_api;
-mod telemetry;
