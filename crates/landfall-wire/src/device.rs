@@ -79,13 +79,6 @@ pub fn parse_body(body: &[u8], path_id: &RegistrationId) -> Result<DeviceBody, E
     })
 }
 
-/// The refusal of a device that tries to register by its TPM.
-pub fn tpm_not_served() -> Error {
-    Error::Invalid(
-        "TPM attestation is not served by this build; use a symmetric key or X.509.".to_owned(),
-    )
-}
-
 /// The reply to register: always 202, whether or not the operation has ended by now.
 ///
 /// Shape: `location` is the URL of the request itself, as the cloud service gives it.

@@ -118,11 +118,6 @@ impl DevFile {
     pub fn hub(&self) -> Result<ConnectionString, Failure> {
         Ok(connection_string(&self.hub_connection_string)?.completed(self.https_port))
     }
-
-    /// The name of the first service.
-    pub fn service_name(&self) -> &str {
-        &self.control_plane.name
-    }
 }
 
 /// A connection to one face of a server, with the credential for it.
