@@ -426,7 +426,9 @@ fn group_gone() -> Finding {
 
 fn tpm_not_served() -> Refusal {
     Refusal {
-        public: Error::Invalid("TPM attestation is not served by this build; use a symmetric key or X.509.".to_owned()),
+        public: Error::Invalid(
+            "TPM attestation is not served by this build; use a symmetric key or X.509.".to_owned(),
+        ),
         finding: Box::new(Finding::new(
             "tpm.not_served",
             "symmetric key or X.509 evidence",

@@ -113,13 +113,19 @@ pub enum AllocationPolicy {
     Custom,
 }
 
-/// The operator's webhook of the `custom` policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The operator's webhook of the `custom` policy. `Debug` hides its URL.
+#[derive(Clone, PartialEq, Eq)]
 pub struct CustomAllocation {
     /// Where the webhook listens; called exactly as stored. Its query string may hold a key.
     pub webhook_url: String,
     /// The api version in which the webhook reads its request.
     pub api_version: String,
+}
+
+impl std::fmt::Debug for CustomAllocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CustomAllocation(api-version {})", self.api_version)
+    }
 }
 
 /// What a device may become on its hub.
@@ -136,4 +142,21 @@ pub struct InitialTwin {
     pub tags: Option<Document>,
     /// What the device is asked to become.
     pub desired: Option<Document>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_webhook_is_not_printed() {
+        let webhook = CustomAllocation {
+            webhook_url: "https://example.org/hook?code=hush".to_owned(),
+            api_version: "2021-10-01".to_owned(),
+        };
+        assert_eq!(
+            format!("{webhook:?}"),
+            "CustomAllocation(api-version 2021-10-01)"
+        );
+    }
 }

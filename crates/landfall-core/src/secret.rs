@@ -20,9 +20,16 @@ pub enum KeyError {
     Length(usize),
 }
 
-/// A symmetric key. Its bytes are wiped on drop and shown by no `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+/// A symmetric key. Its bytes are wiped on drop and shown by no `Debug`; `==` is
+/// [`SymmetricKey::same_as`].
+#[derive(Clone, Eq)]
 pub struct SymmetricKey(Zeroizing<Vec<u8>>);
+
+impl PartialEq for SymmetricKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_as(other)
+    }
+}
 
 impl SymmetricKey {
     /// Reads a key from base64.

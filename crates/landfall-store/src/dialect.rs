@@ -72,7 +72,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 /// A value that a statement is given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Value<'a> {
     /// A text.
     Text(Cow<'a, str>),
@@ -124,7 +124,7 @@ impl ToSql for Value<'_> {
 }
 
 /// Builds a statement whose text depends on what is asked; numbers its placeholders in order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Text<'a> {
     sql: String,
     values: Vec<Value<'a>>,
@@ -158,7 +158,6 @@ impl<'a> Text<'a> {
 pub(crate) type Decode<T> = fn(&Row<'_>, &Sealer) -> Result<T, Fault>;
 
 /// A question to the database: text, values, and what a row of the answer means.
-#[derive(Debug)]
 pub(crate) struct Read<'a, T> {
     sql: Cow<'static, str>,
     values: Vec<Value<'a>>,

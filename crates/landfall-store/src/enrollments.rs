@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct IndividualRecord {
     v: Version,
     id: AsText<RegistrationId>,
@@ -76,7 +76,7 @@ struct IndividualRecord {
     terms: TermsRecord,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct GroupRecord {
     v: Version,
     id: AsText<EnrollmentGroupId>,

@@ -30,7 +30,7 @@ struct OperationRecord {
     registration: Option<RegistrationRecord>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct AdmissionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<AsText<EnrollmentGroupId>>,
@@ -49,7 +49,7 @@ struct AdmissionRecord {
 }
 
 /// The sealed part of an unfinished operation.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 enum ProgressRecord {
     Accepted(Box<AdmissionRecord>),
     Allocated(Box<(AdmissionRecord, PlacementRecord, AsText<Substatus>)>),

@@ -196,9 +196,15 @@ pub(crate) fn column_word<T: Kept>(value: &T) -> String {
     value.text().to_ascii_lowercase()
 }
 
-/// Bytes inside a record; wiped when dropped.
-#[derive(Debug, Clone)]
+/// Bytes inside a record; wiped when dropped, shown by no `Debug`.
+#[derive(Clone)]
 pub(crate) struct Bytes(pub(crate) Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bytes(hidden)")
+    }
+}
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -275,10 +281,16 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// A document inside a record, as the text it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A document inside a record, as the text it is. `Debug` hides it.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Embedded(Box<RawValue>);
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Embedded({} bytes)", self.0.get().len())
+    }
+}
 
 impl Embedded {
     /// Embeds a document.
@@ -325,4 +337,23 @@ impl From<Micros> for Timestamp {
 /// Reads an id that stands in a column.
 pub(crate) fn id<T: Kept>(text: &str) -> Result<T, Fault> {
     T::of(text).ok_or_else(|| Fault::Record(format!("'{text}' in the database is no {}", T::WHAT)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_keys_and_documents_are_not_printed() {
+        let key = |byte| SymmetricKey::from_bytes(vec![byte; 16]);
+        let keys = KeysRecord::from(&KeyPair {
+            primary: key(7),
+            secondary: key(7),
+        });
+        let document = Embedded::of(&Document::empty_object()).expect("kept");
+        assert_eq!(
+            format!("{keys:?} {document:?}"),
+            "KeysRecord { primary: Bytes(hidden), secondary: Bytes(hidden) } Embedded(2 bytes)"
+        );
+    }
 }

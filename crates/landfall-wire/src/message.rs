@@ -1,9 +1,12 @@
 //! Requests and replies as values: what an HTTP server read whole, and what it is to write.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-/// A request that was read whole.
-#[derive(Debug, Clone)]
+/// A request that was read whole. `Debug` shows neither its headers nor its body, which may hold
+/// tokens, keys and payloads.
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -15,6 +18,15 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body; empty when there was none.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request {
+            method, path, body, ..
+        } = self;
+        write!(f, "Request({method} {path}, {} bytes)", body.len())
+    }
 }
 
 impl Request {
@@ -50,8 +62,8 @@ impl Request {
     }
 }
 
-/// A reply that is to be written whole.
-#[derive(Debug, Clone)]
+/// A reply that is to be written whole. `Debug` shows neither its headers nor its body.
+#[derive(Clone)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -59,6 +71,12 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; empty for none.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 impl Reply {
@@ -119,6 +137,29 @@ pub fn ascii_only(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_shows_neither_headers_nor_body() {
+        let mut request = Request {
+            method: Method::PUT,
+            path: "/enrollments/dev".to_owned(),
+            query: None,
+            headers: HeaderMap::new(),
+            body: b"a-secret".to_vec(),
+        };
+        let token = HeaderValue::from_static("SharedAccessSignature a-secret");
+        request.headers.insert("authorization", token);
+        assert_eq!(
+            format!("{request:?}"),
+            "Request(PUT /enrollments/dev, 8 bytes)"
+        );
+        let reply = Reply::json(
+            StatusCode::OK,
+            &serde_json::json!({"primaryKey": "a-secret"}),
+        )
+        .with_header("x-echo", "a-secret");
+        assert_eq!(format!("{reply:?}"), "Reply(200 OK, 25 bytes)");
+    }
 
     #[test]
     fn replies_are_ascii_and_still_the_same_json() {

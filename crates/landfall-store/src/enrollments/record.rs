@@ -78,8 +78,8 @@ impl AttestationRecord {
     }
 }
 
-/// The sealed part of an enrollment.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// The sealed part of an enrollment. It has no `Debug`: a webhook's address may hold a key.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct EnrollmentSecrets {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keys: Option<KeysRecord>,
@@ -111,7 +111,7 @@ struct ReprovisionRecord {
 }
 
 /// What an enrollment says about its devices.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct TermsRecord {
     status: AsText<ProvisioningStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
