@@ -1,6 +1,7 @@
 //! Individual enrollments and enrollment groups: rows and reads here, writes in `write`, with the
 //! table of identities (who holds which certificate or endorsement key) and the path table of tags.
 
+mod identities;
 mod record;
 mod selection;
 mod write;
@@ -17,10 +18,10 @@ use crate::dialect::{Fault, Read, Row};
 use crate::record::{AsText, Embedded, Version, column_word, from_text, id, open, present};
 use crate::secret::Sealer;
 
+pub(crate) use self::identities::identity_unused;
 pub(crate) use self::record::TermsRecord;
 pub(crate) use self::write::{
-    delete_group, delete_individual, guard_group, guard_individual, identity_unused, put_group,
-    put_individual,
+    delete_group, delete_individual, guard_group, guard_individual, put_group, put_individual,
 };
 
 /// The two kinds of enrollment.

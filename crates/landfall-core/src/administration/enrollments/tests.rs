@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::enrollment::{DeviceCapabilities, ProvisioningStatus};
+use crate::enrollment::{DeviceCapabilities, EnrollmentGroup, EnrollmentTerms, ProvisioningStatus};
+use crate::id::EnrollmentGroupId;
 use crate::secret::{KeyPair, SymmetricKey};
 
 fn etag(text: &str) -> Etag {
