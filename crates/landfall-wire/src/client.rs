@@ -1,117 +1,26 @@
-//! The client halves of the public protocol, without sockets: each call is a [`Request`] to send,
-//! each [`Reply`] is read into a result.
+//! The client halves of the public protocol, without sockets: each call is a
+//! [`Request`](crate::message::Request) to send, each [`Reply`] is read into a result.
 //!
-//! The command line, dev's self-check and later the agent share them; who carries the bytes is the
-//! caller's business. Connection strings live in [`connection_string`].
+//! Reading replies stands here, what else the halves share in `draft` and `pages`, the calls in one
+//! file per face. The command line, dev's self-check and later the agent share them; who carries the
+//! bytes is the caller's business. Connection strings live in [`connection_string`].
 
 pub mod connection_string;
 pub mod control;
+mod draft;
 pub mod hub;
 pub mod own;
+mod pages;
 pub mod registering;
 pub mod service;
 
-use std::fmt;
-
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::StatusCode;
 use serde_json::Value as Json;
 
-use crate::message::{Reply, Request};
-
-/// What may stand in a path segment or a query value as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// The value of an `Authorization` header. `Debug` hides it.
-#[derive(Clone)]
-pub struct Authorization(String);
-
-impl Authorization {
-    /// A shared access signature, as [`landfall_core::sas::sign`] gives it.
-    pub fn shared_access(token: String) -> Self {
-        Authorization(token)
-    }
-
-    /// A bearer token.
-    pub fn bearer(token: &str) -> Self {
-        Authorization(format!("Bearer {token}"))
-    }
-}
-
-impl fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Authorization(hidden)")
-    }
-}
-
-/// A request in the making. Ids become path segments, percent-encoded one by one.
-struct Draft(Request);
-
-impl Draft {
-    fn new(method: Method, segments: &[&str]) -> Self {
-        let path = segments
-            .iter()
-            .map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT)))
-            .collect::<String>();
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            http::header::ACCEPT,
-            HeaderValue::from_static("application/json"),
-        );
-        Draft(Request {
-            method,
-            path,
-            query: None,
-            headers,
-            body: Vec::new(),
-        })
-    }
-
-    fn parameter(mut self, name: &str, value: &str) -> Self {
-        let query = self.0.query.get_or_insert_default();
-        if !query.is_empty() {
-            query.push('&');
-        }
-        query.push_str(&format!("{name}={}", utf8_percent_encode(value, SEGMENT)));
-        self
-    }
-
-    fn header(mut self, name: &'static str, value: &str) -> Self {
-        // A value that no header can hold is a value that no server would take either.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.0.headers.insert(HeaderName::from_static(name), value);
-        }
-        self
-    }
-
-    fn authorized(mut self, authorization: &Authorization) -> Self {
-        if let Ok(mut value) = HeaderValue::from_str(&authorization.0) {
-            value.set_sensitive(true);
-            self.0.headers.insert(http::header::AUTHORIZATION, value);
-        }
-        self
-    }
-
-    fn if_match(self, etag: Option<&str>) -> Self {
-        match etag {
-            Some(etag) => self.header("if-match", etag),
-            None => self,
-        }
-    }
-
-    fn json(mut self, body: &Json) -> Self {
-        self.0.body = body.to_string().into_bytes();
-        self.header("content-type", "application/json; charset=utf-8")
-    }
-
-    fn done(self) -> Request {
-        self.0
-    }
-}
+pub use self::draft::Authorization;
+use self::draft::Draft;
+pub use self::pages::Pages;
+use crate::message::Reply;
 
 /// What a refusal asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,99 +140,10 @@ pub fn read(reply: &Reply) -> Result<Json, ReplyError> {
     serde_json::from_slice(&reply.body).map_err(|e| ReplyError::Unreadable(e.to_string()))
 }
 
-/// The most items that one page may hold.
-///
-/// Source: docs/protocol/service-api.md §4.2 [I].
-const LARGEST_PAGE: usize = 1000;
-
-/// A list that comes in pages: says what to ask for next and collects what came.
-#[derive(Debug, Clone)]
-pub struct Pages {
-    top: Option<usize>,
-    continuation: Option<String>,
-    finished: bool,
-    items: Vec<Json>,
-}
-
-impl Pages {
-    /// Begins a list of at most `top` items; of all when `None`.
-    pub fn new(top: Option<usize>) -> Self {
-        Pages {
-            top,
-            continuation: None,
-            finished: top == Some(0),
-            items: Vec::new(),
-        }
-    }
-
-    /// True while another page should be asked for.
-    pub fn wants_more(&self) -> bool {
-        !self.finished
-    }
-
-    fn size(&self) -> usize {
-        self.top.map_or(LARGEST_PAGE, |top| {
-            top.saturating_sub(self.items.len()).min(LARGEST_PAGE)
-        })
-    }
-
-    fn mark(&self, draft: Draft) -> Draft {
-        let draft = draft.header("x-ms-max-item-count", &self.size().to_string());
-        match &self.continuation {
-            Some(continuation) => draft.header("x-ms-continuation", continuation),
-            None => draft,
-        }
-    }
-
-    /// Takes in one page.
-    ///
-    /// # Errors
-    /// [`ReplyError`] when the server refused or the body is no array.
-    pub fn received(&mut self, reply: &Reply) -> Result<(), ReplyError> {
-        let Json::Array(page) = read(reply)? else {
-            return Err(ReplyError::Unreadable("a page is not an array".into()));
-        };
-        self.items.extend(page);
-        if let Some(top) = self.top {
-            self.items.truncate(top);
-        }
-        let next = reply
-            .headers
-            .get("x-ms-continuation")
-            .and_then(|value| value.to_str().ok())
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned);
-        // The same mark twice would ask for the same page for ever.
-        self.finished = next.is_none()
-            || next == self.continuation
-            || self.top.is_some_and(|top| self.items.len() >= top);
-        self.continuation = next;
-        Ok(())
-    }
-
-    /// Everything that came.
-    pub fn into_items(self) -> Vec<Json> {
-        self.items
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn ids_are_encoded_segment_by_segment() {
-        let request = Draft::new(Method::GET, &["enrollments", "a:b/c"])
-            .parameter("api-version", "2021-10-01")
-            .parameter("q", "x y")
-            .done();
-        assert_eq!(request.path, "/enrollments/a%3Ab%2Fc");
-        assert_eq!(
-            request.query.as_deref(),
-            Some("api-version=2021-10-01&q=x%20y")
-        );
-    }
 
     #[test]
     fn refusals_are_read_in_every_form_of_the_faces() {
@@ -360,42 +180,5 @@ mod tests {
             empty.map_err(|e| e.to_string()),
             Err("Bad Gateway (502)".to_owned())
         );
-    }
-
-    #[test]
-    fn pages_are_followed_until_the_mark_is_gone_or_enough_came() {
-        let page = |items: Json, next: Option<&str>| {
-            let reply = Reply::json(StatusCode::OK, &items);
-            match next {
-                Some(next) => reply.with_header("x-ms-continuation", next),
-                None => reply,
-            }
-        };
-        let mut all = Pages::new(None);
-        all.received(&page(json!([1, 2]), Some("m1")))
-            .expect("page");
-        assert!(all.wants_more());
-        all.received(&page(json!([3]), None)).expect("page");
-        assert!(!all.wants_more());
-        assert_eq!(all.into_items(), vec![json!(1), json!(2), json!(3)]);
-
-        let mut some = Pages::new(Some(3));
-        assert_eq!(some.size(), 3);
-        some.received(&page(json!([1, 2]), Some("m1")))
-            .expect("page");
-        assert_eq!(some.size(), 1);
-        some.received(&page(json!([3, 4]), Some("m2")))
-            .expect("page");
-        assert!(!some.wants_more());
-        assert_eq!(some.into_items().len(), 3);
-    }
-
-    #[test]
-    fn authorizations_are_never_printed() {
-        let token = Authorization::bearer("very-secret");
-        assert!(!format!("{token:?}").contains("secret"));
-        let request = Draft::new(Method::GET, &["x"]).authorized(&token).done();
-        assert!(!format!("{request:?}").contains("secret"));
-        assert_eq!(request.header("authorization"), Some("Bearer very-secret"));
     }
 }
