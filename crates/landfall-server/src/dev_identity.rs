@@ -2,8 +2,10 @@
 //! and renewed in the data folder; a new name is certified at once.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use landfall_core::certificate::Certificate;
 use landfall_core::clock::{Clock, Entropy};
 use zeroize::Zeroizing;
 
@@ -11,6 +13,8 @@ use crate::data_folder::{DataFolder, DataFolderError};
 use crate::dev_ca::{DevCaError, PemPair, issue_server_certificate, make_ca, serves_on};
 use crate::tls::{IdentityError, ServerIdentity, certified_key};
 
+/// Where a certificate ends in PEM text.
+const END: &str = "-----END CERTIFICATE-----";
 const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca-key.pem";
 const SERVER: &str = "server.pem";
@@ -25,8 +29,20 @@ pub enum DevIdentityError {
     #[error(transparent)]
     Folder(#[from] DataFolderError),
     /// The CA.
-    #[error("{0}: remove ca.pem and ca-key.pem from the data folder to begin with a new one")]
+    #[error(
+        "{0}: restore ca.pem and ca-key.pem from a backup, or remove both from the data folder to begin with a new CA, which every client must then be given"
+    )]
     Ca(#[from] DevCaError),
+    /// One half of the CA is missing: with a new one, every client that trusts the old would fail.
+    #[error(
+        "{present} is there but {missing} is not: restore {missing} from a backup, or remove {present} too to begin with a new CA, which every client must then be given"
+    )]
+    HalfCa {
+        /// The file that is there.
+        present: PathBuf,
+        /// The file that is not.
+        missing: PathBuf,
+    },
     /// The certificate that was made cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -69,8 +85,10 @@ impl DevIdentity {
         let pair = match kept {
             (Some(chain), Some(key), Some(made_for)) => {
                 let made_for: Vec<String> = made_for.lines().map(str::to_owned).collect();
-                let serves = identity.folder.read(CA)?.is_some()
-                    && serves_on(&chain, &names, &made_for, identity.clock.now());
+                let now = identity.clock.now();
+                let serves = identity.of_our_ca(&chain)?
+                    && serves_on(&chain, &names, &made_for, now)
+                    && certified_key(&chain, &key).is_ok();
                 if serves {
                     PemPair {
                         certificate: chain.to_string(),
@@ -113,7 +131,7 @@ impl DevIdentity {
     }
 
     /// The CA's certificate file, for clients.
-    pub fn ca_file(&self) -> std::path::PathBuf {
+    pub fn ca_file(&self) -> PathBuf {
         self.folder.file(CA)
     }
 
@@ -137,22 +155,110 @@ impl DevIdentity {
         Ok(pair)
     }
 
+    /// Whether the CA that clients are given signed this chain's first certificate. Another CA may
+    /// stand in the folder since: put back from a backup, or made anew.
+    fn of_our_ca(&self, chain: &str) -> Result<bool, DevIdentityError> {
+        let ca = self.folder.read(CA)?;
+        let ca = ca.and_then(|text| Certificate::from_text(&text).ok());
+        let first = chain.split_inclusive(END).next().unwrap_or_default();
+        let first = Certificate::from_text(first).ok();
+        Ok(ca
+            .zip(first)
+            .is_some_and(|(ca, first)| first.signed_by(&ca).is_ok()))
+    }
+
     fn ca(&self) -> Result<PemPair, DevIdentityError> {
-        if let (Some(certificate), Some(key)) = (self.folder.read(CA)?, self.folder.read(CA_KEY)?) {
-            return Ok(PemPair {
+        match (self.folder.read(CA)?, self.folder.read(CA_KEY)?) {
+            (Some(certificate), Some(key)) => Ok(PemPair {
                 certificate: certificate.to_string(),
                 key,
-            });
+            }),
+            (Some(_), None) => Err(self.half(CA, CA_KEY)),
+            // A key alone is what a first start leaves that broke off: nobody was given its CA yet.
+            (None, Some(_)) if self.folder.read(SERVER)?.is_some() => Err(self.half(CA_KEY, CA)),
+            (None, _) => {
+                let ca = make_ca(self.serial(), self.clock.now())?;
+                self.folder.write(CA_KEY, ca.key.as_bytes(), true)?;
+                self.folder.write(CA, ca.certificate.as_bytes(), false)?;
+                Ok(ca)
+            }
         }
-        let ca = make_ca(self.serial(), self.clock.now())?;
-        self.folder.write(CA_KEY, ca.key.as_bytes(), true)?;
-        self.folder.write(CA, ca.certificate.as_bytes(), false)?;
-        Ok(ca)
+    }
+
+    fn half(&self, present: &str, missing: &str) -> DevIdentityError {
+        DevIdentityError::HalfCa {
+            present: self.folder.file(present),
+            missing: self.folder.file(missing),
+        }
     }
 
     fn serial(&self) -> [u8; 16] {
         let mut serial = [0; 16];
         self.entropy.fill(&mut serial);
         serial
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{SystemClock, SystemEntropy};
+
+    fn open(path: &std::path::Path) -> Result<DevIdentity, DevIdentityError> {
+        let folder = Arc::new(DataFolder::open(path)?);
+        let names = ["localhost".to_owned()];
+        DevIdentity::open(
+            folder,
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+            names,
+        )
+    }
+
+    /// The server certificate in force and whether the CA in the folder signed it.
+    fn kept(path: &std::path::Path) -> (String, bool) {
+        let identity = open(path).expect("opens");
+        let chain = identity.folder.read(SERVER).expect("reads").expect("there");
+        let ours = identity.of_our_ca(&chain).expect("reads");
+        (chain.to_string(), ours)
+    }
+
+    #[test]
+    fn a_certificate_of_another_ca_is_made_anew() {
+        let (place, other) = (tempfile::tempdir(), tempfile::tempdir());
+        let (place, other) = (place.expect("a folder"), other.expect("a folder"));
+        let (first, _) = kept(place.path());
+        assert_eq!(kept(place.path()), (first.clone(), true), "kept as it is");
+        kept(other.path());
+        for file in [CA, CA_KEY] {
+            std::fs::copy(other.path().join(file), place.path().join(file)).expect("copied");
+        }
+        let (second, ours) = kept(place.path());
+        assert_ne!(second, first);
+        assert!(ours);
+    }
+
+    #[test]
+    fn half_a_ca_is_never_replaced_in_silence() {
+        for gone in [CA, CA_KEY] {
+            let place = tempfile::tempdir().expect("a folder");
+            let (_, _) = kept(place.path());
+            std::fs::remove_file(place.path().join(gone)).expect("removed");
+            std::fs::remove_file(place.path().join(SERVER_NAMES)).expect("removed");
+            let error = open(place.path()).err().expect("refused").to_string();
+            assert!(error.contains(&format!("{gone} is not")), "{error}");
+            assert!(!place.path().join(gone).exists());
+            // Without a server certificate nobody was given the CA of a lone key.
+            std::fs::remove_file(place.path().join(SERVER)).expect("removed");
+            assert_eq!(open(place.path()).is_ok(), gone == CA);
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_made_anew() {
+        let place = tempfile::tempdir().expect("a folder");
+        let (first, _) = kept(place.path());
+        std::fs::write(place.path().join(SERVER_KEY), "broken").expect("written");
+        assert_ne!(kept(place.path()).0, first);
     }
 }
