@@ -10,7 +10,7 @@ use landfall_core::authentication::{Diagnosis, Refusal};
 use landfall_core::clock::{Clock, Timestamp};
 use landfall_core::id::{IdScope, OperationId, TrackingId};
 use landfall_core::store::Store;
-use landfall_core::trace::{DecisionTrace, Finding, Passage, Stage};
+use landfall_core::trace::{DecisionTrace, Finding, KeptFinding, Passage, Stage};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ const DIAGNOSES: usize = 64;
 /// How many times as long as it worked the worker on wrong signatures rests: a flood of them costs a
 /// quarter of one processor, and no more.
 const REST: u32 = 3;
+/// Longest text of a trace, in characters.
+const LONGEST_TEXT: usize = 1024;
 /// Most traces written in one commit.
 const BATCH: usize = 256;
 
@@ -76,6 +78,12 @@ impl Attempt {
         &self.trace.tracking_id
     }
 
+    /// Where the attempt came from, without the port.
+    pub fn address(&self) -> &str {
+        let peer = &self.trace.peer;
+        peer.rsplit_once(':').map_or(peer, |(address, _)| address)
+    }
+
     /// Says who asks for what; the texts may be anything that stood in the request.
     pub fn asked(&mut self, action: &str, scope: &str, registration_id: &str) {
         self.trace.action = action.to_owned();
@@ -97,19 +105,19 @@ impl Attempt {
         self.trace.stages.push(Passage {
             stage: stage.name().to_owned(),
             at: self.watch.elapsed(),
-            note: note.into(),
+            note: clipped(note.into()),
         });
     }
 
     /// Notes that the attempt stopped at `stage` for the reason in `finding`.
     pub fn stop(&mut self, stage: Stage, finding: &Finding) {
         self.pass(stage, format!("stopped: {}", finding.check));
-        self.trace.finding = Some(finding.into());
+        self.note_finding(finding);
     }
 
     /// Notes a finding about an attempt that still goes on to its answer.
     pub fn note_finding(&mut self, finding: &Finding) {
-        self.trace.finding = Some(finding.into());
+        self.trace.finding = Some(kept(finding));
     }
 
     /// Notes a refusal, and keeps what a worker may look into after the answer.
@@ -120,9 +128,30 @@ impl Attempt {
 
     /// Ends the attempt with what was answered.
     pub fn end(&mut self, outcome: impl Into<String>) {
-        self.trace.outcome = outcome.into();
+        self.trace.outcome = clipped(outcome.into());
         self.pass(Stage::Answer, self.trace.outcome.clone());
     }
+}
+
+/// A finding as it is kept, with texts of bounded length.
+fn kept(finding: &Finding) -> KeptFinding {
+    let kept = KeptFinding::from(finding);
+    KeptFinding {
+        check: kept.check,
+        expected: clipped(kept.expected),
+        seen: clipped(kept.seen),
+        fix: clipped(kept.fix),
+    }
+}
+
+/// A text cut to [`LONGEST_TEXT`] characters. What a device shows, such as the names in a chain of
+/// certificates, may be as long as it likes; what is kept of a stranger may not.
+fn clipped(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// What the writing worker is handed.
@@ -277,7 +306,7 @@ async fn investigate(mut suspected: mpsc::Receiver<Suspected>, queue: mpsc::Send
                 })
                 .await;
                 if let Ok(Some(finding)) = found {
-                    trace.finding = Some((&finding).into());
+                    trace.finding = Some(kept(&finding));
                 }
                 rest = watch.elapsed() * REST;
                 Handed::Keep(trace)

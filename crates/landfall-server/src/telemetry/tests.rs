@@ -107,3 +107,20 @@ async fn a_full_queue_drops_traces_and_delays_nobody() {
         "they were spoken of in the log"
     );
 }
+
+#[test]
+fn a_stranger_cannot_make_a_trace_large() {
+    let id = TrackingId::parse("t-1").expect("an id");
+    let peer = "[::1]:50000".to_owned();
+    let mut attempt = Attempt::begin(id, "https", peer, Timestamp::from_unix_seconds(1));
+    assert_eq!(attempt.address(), "[::1]");
+    let long = "é".repeat(100_000);
+    attempt.asked("register", &long, &long);
+    attempt.pass(Stage::Transport, long.clone());
+    attempt.stop(Stage::Request, &Finding::new("x", &*long, &*long, &*long));
+    attempt.end(long);
+    let size = format!("{:?}", attempt.trace).len();
+    assert!(size < 20_000, "{size}");
+    let finding = attempt.trace.finding.expect("a finding");
+    assert!(finding.seen.ends_with("é…"));
+}
