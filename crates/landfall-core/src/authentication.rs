@@ -301,6 +301,35 @@ pub fn by_group(
     })
 }
 
+/// Holds a returning device's token against the keys of its own group alone; `None` when they did not
+/// make it, or the device has no such group. Cheap, however many groups there are.
+pub fn by_own_group(
+    claim: Claim<'_>,
+    proof: &Proof<'_>,
+    trust: &Trust,
+    registration: Option<&Registration>,
+) -> Option<Verdict> {
+    let token = proof.token?;
+    let EnrollmentRef::Group(id) = &registration?.enrollment else {
+        return None;
+    };
+    let group = trust.group(id)?;
+    let AttestationMechanism::SymmetricKey(keys) = &group.attestation else {
+        return None;
+    };
+    let derived = symmetric_key::signed_by_group(token, keys, claim.registration_id)?;
+    Some(Verdict {
+        attested: Attested {
+            enrollment: EnrollmentRef::Group(group.id.clone()),
+            kind: AttestationKind::SymmetricKey,
+            credential: HubCredential::Keys(derived),
+        },
+        terms: group.terms.clone(),
+        device_id: device_id_from(claim.registration_id).ok()?,
+        note: format!("enrollment group '{}', derived symmetric key", group.id),
+    })
+}
+
 fn group_by_token(
     claim: Claim<'_>,
     token: &SasToken,

@@ -8,6 +8,7 @@
 mod admission;
 mod findings;
 mod trust;
+mod turns;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::telemetry::Attempt;
 use admission::Admitted;
 use findings::{placement_failure, unavailable, unreadable};
 use trust::TrustCache;
+use turns::Turns;
 
 /// How often a registration begins anew because a record changed under it.
 const TRIES: usize = 8;
@@ -49,8 +51,9 @@ pub struct Provisioning<S, H> {
     backend: Backend<S>,
     hubs: H,
     trust: TrustCache,
-    /// One large group search at a time: it must not keep other devices from the processor.
-    search: tokio::sync::Semaphore,
+    /// One large group search at a time, each address in its turn: a flood of wrong tokens must not
+    /// keep other devices from the processor.
+    searches: Turns,
 }
 
 /// What a commit of the road met.
@@ -71,7 +74,7 @@ where
             backend,
             hubs,
             trust: TrustCache::default(),
-            search: tokio::sync::Semaphore::new(1),
+            searches: Turns::default(),
         }
     }
 

@@ -99,13 +99,8 @@ impl Case {
         by_individual(self.claim(), &proof, &enrollment, &Trust::default())
     }
 
-    fn grouped(
-        &self,
-        evidence: &Evidence,
-        groups: Vec<EnrollmentGroup>,
-        before: Option<&str>,
-    ) -> Result<Verdict, Refusal> {
-        let before = before.map(|group| Registration {
+    fn registered_through(&self, group: &str) -> Registration {
+        Registration {
             registration_id: self.id.clone(),
             enrollment: EnrollmentRef::Group(EnrollmentGroupId::parse(group).expect("an id")),
             kind: AttestationKind::SymmetricKey,
@@ -115,7 +110,16 @@ impl Case {
             etag: Etag::parse("e").expect("an etag"),
             created: self.now,
             updated: self.now,
-        });
+        }
+    }
+
+    fn grouped(
+        &self,
+        evidence: &Evidence,
+        groups: Vec<EnrollmentGroup>,
+        before: Option<&str>,
+    ) -> Result<Verdict, Refusal> {
+        let before = before.map(|group| self.registered_through(group));
         let proof = read(self.claim(), evidence)?;
         let trust = Trust::new(groups, Vec::new());
         by_group(self.claim(), &proof, &trust, before.as_ref(), false)
@@ -281,6 +285,31 @@ fn an_id_of_another_groups_device_is_not_taken_over() {
         "enrollment.other_group"
     );
     assert!(case.grouped(&evidence, groups(), Some("a")).is_ok());
+}
+
+#[test]
+fn a_returning_device_is_known_by_its_own_group_alone() {
+    let case = Case::new("dev-1");
+    let (own, other) = (keys(10).derive("dev-1"), keys(20).derive("dev-1"));
+    let groups = vec![
+        group("a", 10, ProvisioningStatus::Enabled),
+        group("b", 20, ProvisioningStatus::Enabled),
+    ];
+    let trust = Trust::new(groups, Vec::new());
+    let seen = |key: &SymmetricKey, before: Option<&Registration>| {
+        let evidence = case.token(key, 60);
+        let proof = read(case.claim(), &evidence).expect("well formed");
+        by_own_group(case.claim(), &proof, &trust, before)
+            .map(|verdict| verdict.attested.enrollment().clone())
+    };
+    let before = case.registered_through("a");
+    let through_a = Some(before.enrollment.clone());
+    assert_eq!(seen(&own.primary, Some(&before)), through_a);
+    assert_eq!(seen(&own.secondary, Some(&before)), through_a);
+    assert_eq!(seen(&other.primary, Some(&before)), None);
+    assert_eq!(seen(&own.primary, None), None);
+    let gone = case.registered_through("deleted");
+    assert_eq!(seen(&own.primary, Some(&gone)), None);
 }
 
 #[test]

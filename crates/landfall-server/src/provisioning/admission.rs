@@ -6,7 +6,7 @@ use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict}
 use landfall_core::error::Error;
 use landfall_core::exchange::Exchange;
 use landfall_core::linked_hub::HubRegistry;
-use landfall_core::registration::{EnrollmentRef, Registration};
+use landfall_core::registration::Registration;
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::{ReadError, Store};
 use landfall_core::trace::Stage;
@@ -92,7 +92,8 @@ where
             None => {
                 let groups = trust.symmetric().len() + trust.anchors().len();
                 attempt.pass(Stage::Enrollment, format!("no individual enrollment; {groups} group key(s) and certificate(s) in question"));
-                self.search(claim, &proof, &trust, before.as_ref(), &service)
+                let turn = attempt.address().to_owned();
+                self.search(claim, &proof, &trust, before.as_ref(), &service, turn)
                     .await
             }
         };
@@ -120,17 +121,17 @@ where
         trust: &Arc<Trust>,
         before: Option<&Registration>,
         service: &ProvisioningService,
+        address: String,
     ) -> Result<Verdict, Refusal> {
         let strict = service.require_verified_chain;
         let look = || authentication::by_group(claim, proof, trust, before, strict);
-        let returning = matches!(
-            before.map(|before| &before.enrollment),
-            Some(EnrollmentRef::Group(id)) if trust.group(id).is_some()
-        );
-        if returning || trust.symmetric().len() <= GROUPS_INLINE {
+        if trust.symmetric().len() <= GROUPS_INLINE {
             return look();
         }
-        let _turn = self.search.acquire().await;
+        if let Some(verdict) = authentication::by_own_group(claim, proof, trust, before) {
+            return Ok(verdict);
+        }
+        let _turn = self.searches.take(address).await;
         tokio::task::block_in_place(look)
     }
 }
