@@ -42,7 +42,7 @@ pub async fn answer<S: Store>(
 }
 
 /// True when the request bears the token. The comparison takes the same time wherever they differ.
-fn bears(request: &Request, token: &SymmetricKey) -> bool {
+pub(crate) fn bears(request: &Request, token: &SymmetricKey) -> bool {
     request
         .header("authorization")
         .and_then(|value| value.split_once(' '))

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use http::StatusCode;
 use landfall_core::error::Error;
 use landfall_core::id::TrackingId;
+use landfall_core::sas::{LEEWAY, SasToken};
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
+use landfall_hub::error::HubError;
 use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
@@ -21,6 +24,10 @@ use crate::{control_api, hub_api, service_api};
 
 /// The largest body of an operator's request, in bytes: a hub's bulk call carries 100 twins.
 const LARGEST_OPERATOR_BODY: usize = 4 * 1024 * 1024;
+/// What a hub's caller is told that sends a large body and no token of any operator.
+const UNPROVED: &str = "the token is not signed by a key of a shared access policy of this hub";
+/// Most characters of a path or method in the log.
+const LONGEST_SHOWN: usize = 256;
 
 /// Every face, over one store.
 pub struct AllFaces<S: HubStore> {
@@ -37,9 +44,15 @@ pub struct AllFaces<S: HubStore> {
 }
 
 impl<S: HubStore> Faces for AllFaces<S> {
-    fn body_limit(&self, path: &str) -> usize {
-        match route::parse(path) {
-            Some(Route::Hub(_) | Route::Service(_) | Route::Control(_)) => LARGEST_OPERATOR_BODY,
+    async fn body_limit(&self, head: &Request) -> usize {
+        match route::parse(&head.path) {
+            Some(Route::Hub(_) | Route::Service(_) | Route::Control(_)) => {
+                if !may_be_larger(head, LARGEST_BODY) || self.operates(head).await {
+                    LARGEST_OPERATOR_BODY
+                } else {
+                    LARGEST_BODY
+                }
+            }
             Some(Route::Device(_)) => self.device_body,
             Some(Route::Own(_)) | None => LARGEST_BODY,
         }
@@ -61,32 +74,118 @@ impl<S: HubStore> Faces for AllFaces<S> {
                 route,
                 unread,
             };
-            return self.device.answer_https(incoming).await;
+            let reply = self.device.answer_https(incoming).await;
+            return with_methods(reply, Some(&Route::Device(route.clone())));
         }
         let tracking = TrackingId::draw(&*self.backend.entropy);
+        let now = self.backend.clock.now();
         let answered = match unread {
-            Some(Unread::TooLarge(limit)) => Err(Error::TooLarge(limit)),
-            Some(Unread::Incomplete) => Err(Error::Unreadable(
-                "The body did not arrive whole.".to_owned(),
-            )),
-            None => self.operator(route, &request, &tracking).await,
+            Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), &tracking)),
+            None => self.operator(route.clone(), &request, &tracking).await,
         };
-        let reply = answered
-            .unwrap_or_else(|error| fault::reply(&error, &tracking, self.backend.clock.now()));
+        let reply = answered.unwrap_or_else(|error| fault::reply(&error, &tracking, now));
         tracing::info!(
             tracking_id = %tracking,
             %peer,
             status = reply.status.as_u16(),
             "{} {}: {}",
-            request.method,
-            request.path,
+            shown(request.method.as_str()),
+            shown(&request.path),
             reply.status.as_u16()
         );
-        reply.with_header("x-ms-request-id", tracking.as_str())
+        with_methods(reply, route.as_ref()).with_header("x-ms-request-id", tracking.as_str())
     }
 }
 
+/// What a request that was not read whole is told.
+pub(crate) fn request_error(unread: Unread) -> Error {
+    match unread {
+        Unread::TooLarge(limit) => Error::TooLarge(limit),
+        Unread::Incomplete => Error::Unreadable("The body did not arrive whole.".to_owned()),
+        Unread::Host => {
+            Error::Unreadable("The request must name one host, in one Host header.".to_owned())
+        }
+    }
+}
+
+/// A refusal of the method with the methods that the path takes, where its face did not say.
+fn with_methods(reply: Reply, route: Option<&Route>) -> Reply {
+    match route.and_then(Route::methods) {
+        Some(methods)
+            if reply.status == StatusCode::METHOD_NOT_ALLOWED
+                && !reply.headers.contains_key("allow") =>
+        {
+            reply.with_header("allow", methods)
+        }
+        _ => reply,
+    }
+}
+
+/// Whether the head leaves it open that the body is larger than `size`.
+fn may_be_larger(head: &Request, size: usize) -> bool {
+    let length = head.header("content-length").map(str::parse::<usize>);
+    match length {
+        Some(length) => length.is_ok_and(|length| length > size),
+        None => head.headers.contains_key("transfer-encoding"),
+    }
+}
+
+/// The beginning of a text from outside, for the log.
+fn shown(text: &str) -> &str {
+    text.char_indices()
+        .nth(LONGEST_SHOWN)
+        .and_then(|(end, _)| text.get(..end))
+        .unwrap_or(text)
+}
+
 impl<S: HubStore> AllFaces<S> {
+    /// The refusal of a request that was not read whole, in the form of the face it was for.
+    fn unreadable(&self, route: Option<&Route>, error: Error, tracking: &TrackingId) -> Reply {
+        let now = self.backend.clock.now();
+        let error = match (route, error) {
+            // Less room than operators get is given to those who did not prove to be one.
+            (
+                Some(Route::Hub(_) | Route::Service(_) | Route::Control(_)),
+                Error::TooLarge(LARGEST_BODY),
+            ) => Error::Unauthorized,
+            (_, error) => error,
+        };
+        match route {
+            Some(Route::Hub(_)) => {
+                let error = match error {
+                    Error::Unauthorized => HubError::Unauthorized(UNPROVED.to_owned()),
+                    Error::TooLarge(_) => HubError::TooLarge(error.to_string()),
+                    other => HubError::Unreadable(other.to_string()),
+                };
+                fault::hub::reply(&error, tracking, now)
+            }
+            Some(Route::Control(_)) => fault::control::reply(&error, tracking),
+            _ => fault::reply(&error, tracking, now),
+        }
+    }
+
+    /// Whether the caller proved to be an operator of anything here. Only then a body is read that
+    /// is larger than a device's; whether this operator may do what it asks is judged later.
+    async fn operates(&self, head: &Request) -> bool {
+        if control_api::bears(head, &self.control_token) {
+            return true;
+        }
+        let token = head.header("authorization").map(SasToken::parse);
+        let Some(Ok(token)) = token else {
+            return false;
+        };
+        let store = &self.backend.store;
+        let (Ok(services), Ok(hubs)) = (store.services().await, store.hubs().await) else {
+            return false;
+        };
+        let services = services.iter().flat_map(|service| &service.policies);
+        let services = services.map(|policy| &policy.keys);
+        let hubs = hubs.iter().flat_map(|hub| &hub.policies);
+        let mut keys = services.chain(hubs.map(|policy| &policy.keys));
+        !token.expired(self.backend.clock.now(), LEEWAY)
+            && keys.any(|keys| token.signed_by(&keys.primary) || token.signed_by(&keys.secondary))
+    }
+
     async fn operator(
         &self,
         route: Option<Route>,

@@ -2,6 +2,7 @@
 //! request into a value, asks the [`Faces`] for its reply, and writes that. Decides nothing else.
 
 mod limits;
+mod plain;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,12 +37,15 @@ pub enum Unread {
     TooLarge(usize),
     /// The body did not arrive in time, or broke off.
     Incomplete,
+    /// No host is named, or more than one.
+    Host,
 }
 
 /// What answers requests: all faces of the server.
 pub trait Faces: Send + Sync + 'static {
-    /// The largest body that this path takes, in bytes.
-    fn body_limit(&self, path: &str) -> usize;
+    /// The largest body to read for this request, in bytes. Its head is there, its body is not:
+    /// whoever proves nothing need not be given much room.
+    fn body_limit(&self, head: &Request) -> impl Future<Output = usize> + Send;
 
     /// Answers one request. `unread` says that the body could not be read; the request's is empty.
     fn answer(
@@ -108,8 +112,19 @@ async fn connection<F: Faces>(
 ) {
     // Without it a TLS 1.3 answer waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let stream = match time::timeout(limits.handshake, tls.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
+    let handshake = async {
+        let mut stream = stream;
+        if plain::turned_away(&mut stream).await? {
+            return Ok(None);
+        }
+        tls.accept(stream).await.map(Some)
+    };
+    let stream = match time::timeout(limits.handshake, handshake).await {
+        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(None)) => {
+            tracing::info!(%peer, "plain HTTP on the TLS port: the client must say https://");
+            return;
+        }
         Ok(Err(error)) => {
             tracing::info!(%peer, %error, "TLS handshake failed");
             return;
@@ -150,11 +165,6 @@ async fn exchange<F: Faces>(
     limits: Limits,
 ) -> hyper::Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let limit = faces.body_limit(head.uri.path());
-    let (body, unread) = match read(body, limit, limits.body).await {
-        Ok(body) => (body, None),
-        Err(unread) => (Vec::new(), Some(unread)),
-    };
     let mut headers = head.headers;
     // An absolute-form target names the host that was asked for (RFC 9112 §3.2.2).
     if let Some(host) = head
@@ -164,12 +174,27 @@ async fn exchange<F: Faces>(
     {
         headers.insert(http::header::HOST, host);
     }
-    let request = Request {
+    let hosts = headers.get_all(http::header::HOST).iter().count();
+    let host_is_clear = hosts == 1 || (hosts == 0 && head.version < http::Version::HTTP_11);
+    let mut request = Request {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         headers,
-        body,
+        body: Vec::new(),
+    };
+    let unread = if host_is_clear {
+        let limit = faces.body_limit(&request).await;
+        match read(body, limit, limits.body).await {
+            Ok(body) => {
+                request.body = body;
+                None
+            }
+            Err(unread) => Some(unread),
+        }
+    } else {
+        // Which of them is meant is a guess that a proxy may make differently (RFC 9112 §3.2).
+        Some(Unread::Host)
     };
     let host = request.host();
     let reply = faces.answer(peer, chain, request, unread).await;
@@ -177,6 +202,10 @@ async fn exchange<F: Faces>(
 }
 
 async fn read(body: Incoming, limit: usize, within: Duration) -> Result<Vec<u8>, Unread> {
+    // What says beforehand that it is too large is not read at all.
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(Unread::TooLarge(limit));
+    }
     match time::timeout(within, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes().into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge(limit)),

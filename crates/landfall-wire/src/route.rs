@@ -126,6 +126,33 @@ pub enum OwnRoute {
     RegistrationTraces(String),
 }
 
+impl Route {
+    /// The methods that the path takes, as an `Allow` header lists them; `None` where the face of
+    /// the path says it itself.
+    pub fn methods(&self) -> Option<&'static str> {
+        match self {
+            Route::Device(DeviceRoute::Register(..)) => Some("PUT"),
+            Route::Device(DeviceRoute::Operation(..)) => Some("GET"),
+            Route::Device(DeviceRoute::Registration(..)) => Some("POST"),
+            Route::Hub(route) => Some(match route {
+                HubRoute::Devices => "GET, POST",
+                HubRoute::Query => "GET, PUT, DELETE, POST",
+                HubRoute::Device(_) | HubRoute::Module(..) => "GET, PUT, DELETE",
+                HubRoute::Twin(_) | HubRoute::ModuleTwin(..) => "GET, PATCH, PUT",
+                HubRoute::Modules(_)
+                | HubRoute::DeviceStatistics
+                | HubRoute::ServiceStatistics
+                | HubRoute::NotServed => "GET",
+            }),
+            Route::Own(OwnRoute::Services) => Some("GET, POST"),
+            Route::Own(
+                OwnRoute::Service(_) | OwnRoute::Trace(_) | OwnRoute::RegistrationTraces(_),
+            ) => Some("GET"),
+            Route::Service(_) | Route::Control(_) => None,
+        }
+    }
+}
+
 /// Says whose path this is; `None` when no face knows it.
 pub fn parse(path: &str) -> Option<Route> {
     let path = path.strip_prefix('/')?;

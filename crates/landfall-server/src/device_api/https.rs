@@ -18,6 +18,7 @@ use landfall_wire::route::DeviceRoute;
 use landfall_wire::{api_version, device};
 
 use super::DeviceApi;
+use crate::faces::request_error;
 use crate::listener::{Chain, Unread};
 use crate::telemetry::Attempt;
 
@@ -81,14 +82,8 @@ fn transport_note(chain: &Chain) -> String {
 /// Reads a request into an exchange.
 fn read(incoming: &Incoming<'_>) -> Result<Exchange, Error> {
     let request = incoming.request;
-    match incoming.unread {
-        Some(Unread::TooLarge(limit)) => return Err(Error::TooLarge(limit)),
-        Some(Unread::Incomplete) => {
-            return Err(Error::Unreadable(
-                "The body did not arrive whole.".to_owned(),
-            ));
-        }
-        None => {}
+    if let Some(unread) = incoming.unread {
+        return Err(request_error(unread));
     }
     refuse_codings(request)?;
     let (scope, id) = match incoming.route {

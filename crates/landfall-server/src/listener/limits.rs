@@ -72,6 +72,11 @@ impl Slots {
         self.limits
     }
 
+    /// How many slots are taken.
+    pub fn taken(&self) -> usize {
+        self.lock().all
+    }
+
     /// Takes a slot for a connection from `address`; `None` when a bound is met.
     pub fn take(&self, address: IpAddr) -> Option<Slot> {
         let mut taken = self.lock();

@@ -6,4 +6,5 @@ mod bench;
 mod client_certificates;
 mod command_line;
 mod control_api;
+mod hostile;
 mod service_api;

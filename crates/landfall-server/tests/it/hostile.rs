@@ -1,0 +1,207 @@
+//! Peers that mean harm or know no better: what they are told, and that everybody else is served.
+
+mod peer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use landfall_server::listener::{Chain, Faces, Limits, Unread};
+use landfall_wire::message::{Reply, Request};
+use peer::{Dev, Door, Told};
+
+/// Answers with the size of what it read; panics when it is asked to.
+struct Fragile;
+
+impl Faces for Fragile {
+    async fn body_limit(&self, _head: &Request) -> usize {
+        1024
+    }
+
+    async fn answer(
+        &self,
+        _peer: SocketAddr,
+        _chain: Chain,
+        request: Request,
+        unread: Option<Unread>,
+    ) -> Reply {
+        assert_ne!(request.path, "/panic", "asked to");
+        Reply::json(
+            StatusCode::OK,
+            &serde_json::json!({"read": request.body.len(), "unread": format!("{unread:?}")}),
+        )
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        body: Duration::from_millis(200),
+        idle: Duration::from_millis(300),
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_connection_only() {
+    let door = Door::open(Arc::new(Fragile), limits()).await;
+    let mut bystander = door.connect().await;
+    assert_eq!(
+        bystander
+            .ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .status,
+        200
+    );
+    let mut victim = door.connect().await;
+    let told = victim.ask("GET /panic HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(told.status, 0, "closed without an answer");
+    assert_eq!(
+        bystander
+            .ask("GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        door.ask("GET /c HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
+        200
+    );
+    assert!(
+        door.settles_at(1).await,
+        "the slots of ended connections are free again"
+    );
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_or_never_end_are_given_up() {
+    let door = Door::open(Arc::new(Fragile), limits()).await;
+    let head = "POST /a HTTP/1.1\r\nHost: x\r\n";
+    for (rest, unread) in [
+        ("Content-Length: 1025\r\n\r\n", "Some(TooLarge(1024))"),
+        (
+            "Content-Length: 99999999999\r\n\r\n",
+            "Some(TooLarge(1024))",
+        ),
+        ("Content-Length: 10\r\n\r\nhalf", "Some(Incomplete)"),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "Some(Incomplete)",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "Some(Incomplete)",
+        ),
+        ("Host: y\r\nContent-Length: 0\r\n\r\n", "Some(Host)"),
+    ] {
+        let told = door.ask(&format!("{head}{rest}")).await;
+        assert_eq!(told.json["unread"], unread, "{rest}");
+        assert_eq!(told.header("connection"), Some("close"), "{rest}");
+    }
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nTrailer: x\r\n\r\n";
+    assert_eq!(door.ask(&format!("{head}{chunked}")).await.json["read"], 2);
+    assert_eq!(
+        door.ask("GET /a HTTP/1.1\r\n\r\n").await.json["unread"],
+        "Some(Host)"
+    );
+    assert_eq!(
+        door.ask("GET /a HTTP/1.0\r\n\r\n").await.json["unread"],
+        "None"
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_and_a_silent_peer_lose_their_connection() {
+    let door = Door::open(Arc::new(Fragile), limits()).await;
+    for sent in ["", "GET /a HTTP/1.1\r\nHost: x\r\nX: "] {
+        let told = door.ask(sent).await;
+        assert!(matches!(told.status, 0 | 408), "{told:?}");
+    }
+    assert_eq!(
+        door.ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn plain_http_on_the_tls_port_is_told_so() {
+    let door = Door::open(Arc::new(Fragile), limits()).await;
+    let told = door.ask_plainly(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(told.starts_with(b"HTTP/1.1 400 "), "{told:?}");
+    assert!(told.ends_with(b"use an https URL.\n"), "{told:?}");
+    let told = door.ask_plainly(b"\x00\x01garbage").await;
+    assert!(!told.starts_with(b"HTTP"), "{told:?}");
+    assert_eq!(
+        door.ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
+        200
+    );
+}
+
+/// The body of a refusal names the attempt as its header does.
+fn typed(told: &Told) -> u64 {
+    assert_eq!(
+        told.json["trackingId"].as_str(),
+        told.header("x-ms-request-id"),
+        "{told:?}"
+    );
+    told.json["errorCode"].as_u64().expect("an error number")
+}
+
+#[tokio::test]
+async fn every_face_refuses_a_wrong_method_by_naming_the_right_ones() {
+    let dev = Dev::start().await;
+    let (service, hub, control) = dev.credentials();
+    let reg = format!("/{}/registrations/d", dev.id_scope());
+    for (path, credential, allow) in [
+        (format!("{reg}/register"), "", "PUT"),
+        (format!("{reg}/operations/o"), "", "GET"),
+        (reg.clone(), "", "POST"),
+        ("/enrollments/d".to_owned(), &*service, "GET, PUT, DELETE"),
+        ("/devices/d".to_owned(), &*hub, "GET, PUT, DELETE"),
+        ("/twins/d".to_owned(), &*hub, "GET, PATCH, PUT"),
+        ("/landfall/services".to_owned(), &*control, "GET, POST"),
+    ] {
+        let told = dev
+            .ask(
+                "OPTIONS",
+                &format!("{path}?api-version=2021-06-01"),
+                credential,
+                "",
+            )
+            .await;
+        assert_eq!(
+            (told.status, told.header("allow")),
+            (405, Some(allow)),
+            "{path}"
+        );
+        assert!(told.header("x-ms-request-id").is_some());
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_are_read_from_proven_operators_only() {
+    let dev = Dev::start().await;
+    let (service, hub, _) = dev.credentials();
+    let large = format!("[{}]", " ".repeat(200 * 1024));
+    for (path, credential) in [("/enrollments", &service), ("/devices", &hub)] {
+        let path = format!("{path}?api-version=2021-10-01");
+        let stranger = dev.ask("POST", &path, "", &large).await;
+        assert_eq!(stranger.status, 401, "{stranger:?}");
+        let forged = credential.replace("sig=", "sig=A");
+        assert_eq!(dev.ask("POST", &path, &forged, &large).await.status, 401);
+        let told = dev.ask("POST", &path, credential, &large).await;
+        assert!(matches!(told.status, 200 | 400), "{told:?}");
+    }
+    let register = format!(
+        "/{}/registrations/d/register?api-version=2021-06-01",
+        dev.id_scope()
+    );
+    let told = dev.ask("PUT", &register, "", &large).await;
+    assert_eq!((told.status, typed(&told)), (413, 413_001));
+    let told = dev.ask("PUT", &register, "", "{}").await;
+    assert_eq!(
+        (told.status, typed(&told)),
+        (401, 401_002),
+        "and the server lives on"
+    );
+}
