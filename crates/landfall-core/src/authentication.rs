@@ -309,15 +309,8 @@ pub fn by_own_group(
     trust: &Trust,
     registration: Option<&Registration>,
 ) -> Option<Verdict> {
-    let token = proof.token?;
-    let EnrollmentRef::Group(id) = &registration?.enrollment else {
-        return None;
-    };
-    let group = trust.group(id)?;
-    let AttestationMechanism::SymmetricKey(keys) = &group.attestation else {
-        return None;
-    };
-    let derived = symmetric_key::signed_by_group(token, keys, claim.registration_id)?;
+    let group = known_group(trust, registration)?;
+    let derived = signed_by(&group, claim, proof.token?)?;
     Some(Verdict {
         attested: Attested {
             enrollment: EnrollmentRef::Group(group.id.clone()),
@@ -330,27 +323,36 @@ pub fn by_own_group(
     })
 }
 
+/// The group that the device came through before, while it exists.
+fn known_group(trust: &Trust, registration: Option<&Registration>) -> Option<Arc<EnrollmentGroup>> {
+    registration.and_then(|before| match &before.enrollment {
+        EnrollmentRef::Group(id) => trust.group(id),
+        EnrollmentRef::Individual => None,
+    })
+}
+
+fn signed_by(group: &EnrollmentGroup, claim: Claim<'_>, token: &SasToken) -> Option<KeyPair> {
+    match &group.attestation {
+        AttestationMechanism::SymmetricKey(keys) => {
+            symmetric_key::signed_by_group(token, keys, claim.registration_id)
+        }
+        _ => None,
+    }
+}
+
 fn group_by_token(
     claim: Claim<'_>,
     token: &SasToken,
     trust: &Trust,
     registration: Option<&Registration>,
 ) -> Result<(Arc<EnrollmentGroup>, KeyPair), Refusal> {
-    let known = registration.and_then(|before| match &before.enrollment {
-        EnrollmentRef::Group(id) => trust.group(id),
-        EnrollmentRef::Individual => None,
-    });
-    let hit = known
+    known_group(trust, registration)
         .iter()
         .chain(trust.symmetric())
-        .find_map(|group| match &group.attestation {
-            AttestationMechanism::SymmetricKey(keys) => {
-                symmetric_key::signed_by_group(token, keys, claim.registration_id)
-                    .map(|derived| (Arc::clone(group), derived))
-            }
-            _ => None,
-        });
-    hit.ok_or_else(|| no_group_signed(claim, token, trust))
+        .find_map(|group| {
+            signed_by(group, claim, token).map(|derived| (Arc::clone(group), derived))
+        })
+        .ok_or_else(|| no_group_signed(claim, token, trust))
 }
 
 fn no_group_signed(claim: Claim<'_>, token: &SasToken, trust: &Trust) -> Refusal {
@@ -402,7 +404,10 @@ fn refuse_takeover(
     group: &EnrollmentGroup,
     registration: Option<&Registration>,
 ) -> Result<(), Refusal> {
-    match registration.map(|before| &before.enrollment) {
+    // A record without an assignment is nobody's device: the key of a disabled group must not be
+    // enough to reserve ids.
+    let held = registration.filter(|before| before.assignment.is_some());
+    match held.map(|before| &before.enrollment) {
         Some(EnrollmentRef::Group(before)) if *before != group.id => {
             Err(Refusal::of(Finding::new(
                 "enrollment.other_group",

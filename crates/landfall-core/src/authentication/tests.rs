@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::enrollment::DeviceCapabilities;
-use crate::id::{EnrollmentGroupId, Etag};
-use crate::registration::RegistrationStatus;
+use crate::id::{EnrollmentGroupId, Etag, HubHostName};
+use crate::registration::{Assignment, RegistrationStatus, Substatus};
 use crate::sas;
 use crate::secret::SymmetricKey;
 
@@ -99,13 +99,18 @@ impl Case {
         by_individual(self.claim(), &proof, &enrollment, &Trust::default())
     }
 
+    /// What the device has from an earlier registration through `group`.
     fn registered_through(&self, group: &str) -> Registration {
         Registration {
             registration_id: self.id.clone(),
             enrollment: EnrollmentRef::Group(EnrollmentGroupId::parse(group).expect("an id")),
             kind: AttestationKind::SymmetricKey,
-            status: RegistrationStatus::Disabled,
-            assignment: None,
+            status: RegistrationStatus::Assigned,
+            assignment: Some(Assignment {
+                hub: HubHostName::parse("hub.a").expect("a hub"),
+                device_id: DeviceId::parse(self.id.as_str()).expect("an id"),
+                substatus: Substatus::InitialAssignment,
+            }),
             payload: None,
             etag: Etag::parse("e").expect("an etag"),
             created: self.now,
@@ -285,6 +290,20 @@ fn an_id_of_another_groups_device_is_not_taken_over() {
         "enrollment.other_group"
     );
     assert!(case.grouped(&evidence, groups(), Some("a")).is_ok());
+}
+
+#[test]
+fn a_record_without_an_assignment_reserves_no_id() {
+    let case = Case::new("dev-1");
+    let evidence = case.token(&keys(10).derive("dev-1").primary, 60);
+    let proof = read(case.claim(), &evidence).expect("well formed");
+    let trust = Trust::new(
+        vec![group("a", 10, ProvisioningStatus::Enabled)],
+        Vec::new(),
+    );
+    let mut before = case.registered_through("b");
+    before.assignment = None;
+    assert!(by_group(case.claim(), &proof, &trust, Some(&before), false).is_ok());
 }
 
 #[test]
