@@ -126,6 +126,11 @@ impl Attempt {
         self.diagnosis = refusal.diagnosis.take();
     }
 
+    /// The stages so far.
+    pub fn stages(&self) -> &[Passage] {
+        &self.trace.stages
+    }
+
     /// Ends the attempt with what was answered.
     pub fn end(&mut self, outcome: impl Into<String>) {
         self.trace.outcome = clipped(outcome.into());

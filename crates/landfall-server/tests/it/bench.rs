@@ -28,7 +28,8 @@ pub const HOST: &str = "dps.test";
 pub struct Bench {
     pub backend: Backend<SqliteStore>,
     pub token: SymmetricKey,
-    _folder: TempDir,
+    sealing: SealingKey,
+    folder: TempDir,
 }
 
 /// What came back.
@@ -133,16 +134,22 @@ fn service(scope: &str, offset: u8, entropy: &dyn Entropy) -> ProvisioningServic
     }
 }
 
+fn open(folder: &TempDir, sealing: &SealingKey) -> Backend<SqliteStore> {
+    let file = folder.path().join("landfall.db");
+    Backend::sqlite(file, sealing.clone()).expect("a store")
+}
+
 impl Bench {
     /// A store with two services that share a host name: `0neA` and `0neB`.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let sealing = SealingKey::generate(&SystemEntropy);
-        let backend = Backend::sqlite(folder.path().join("landfall.db"), sealing).expect("a store");
+        let backend = open(&folder, &sealing);
         let bench = Bench {
             token: SymmetricKey::draw(&*backend.entropy, 32),
             backend,
-            _folder: folder,
+            sealing,
+            folder,
         };
         for (scope, offset) in [("0neA", 0), ("0neB", 100)] {
             let service = service(scope, offset, &*bench.backend.entropy);
@@ -151,6 +158,23 @@ impl Bench {
                 .await;
         }
         bench
+    }
+
+    /// The same database in a process that knows nothing of the last one, which did not close it.
+    pub fn reopened(self) -> Self {
+        let Bench {
+            backend,
+            token,
+            sealing,
+            folder,
+        } = self;
+        drop(backend);
+        Bench {
+            backend: open(&folder, &sealing),
+            token,
+            sealing,
+            folder,
+        }
     }
 
     /// Writes a record as the registering side does.

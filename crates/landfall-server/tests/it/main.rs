@@ -7,4 +7,5 @@ mod client_certificates;
 mod command_line;
 mod control_api;
 mod hostile;
+mod provisioning;
 mod service_api;

@@ -1,0 +1,205 @@
+//! Enrollment groups: who may come through them, and what their number costs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use http::Method;
+use landfall_core::attestation::AttestationMechanism;
+use landfall_core::enrollment::EnrollmentGroup;
+use landfall_core::error::Error;
+use landfall_core::id::{EnrollmentGroupId, Etag};
+use landfall_core::secret::{KeyPair, SymmetricKey};
+use landfall_core::store::{Expect, Store, Write};
+use serde_json::{Value, json};
+
+use super::{Road, SCOPE, Visitor, key, keys};
+use crate::bench::id_scope;
+
+#[tokio::test]
+async fn a_disabled_individual_enrollment_keeps_a_device_out_of_its_group() {
+    let road = Road::new().await;
+    road.put(
+        "/enrollmentGroups/fleet",
+        json!({"attestation": keys(7, 8)}),
+    )
+    .await;
+    let visitor = Visitor::of_group(&road, "dev-1", &key(7));
+    let stub = |status: &str| json!({"attestation": keys(1, 2), "provisioningStatus": status});
+
+    road.put("/enrollments/dev-1", stub("disabled")).await;
+    let (error, check) = road.refusal(&visitor).await;
+    assert_eq!(
+        (error, check.as_str()),
+        (Error::Unauthorized, "stopped: sas.signature")
+    );
+    // With the individual enrollment's own key it reads why.
+    let own = Visitor::with_key(&road, "dev-1", &key(1));
+    let state = road.provision(&own).await;
+    assert_eq!(state["status"], "disabled");
+    assert!(state.get("assignedHub").is_none());
+    assert!(road.devices().await.is_empty());
+
+    let gone = road
+        .bench
+        .call(Method::DELETE, "/enrollments/dev-1", &[], Value::Null)
+        .await;
+    assert_eq!(gone.status, 204);
+    let state = road.provision(&visitor).await;
+    assert_eq!(
+        (&state["status"], &state["substatus"]),
+        (&json!("assigned"), &json!("initialAssignment"))
+    );
+    assert_eq!(state["symmetricKey"]["enrollmentGroupId"], "fleet");
+}
+
+#[tokio::test]
+async fn a_disabled_group_lets_nobody_in_and_says_so() {
+    let road = Road::new().await;
+    let group = |status: &str| json!({"attestation": keys(7, 8), "provisioningStatus": status});
+    road.put("/enrollmentGroups/fleet", group("disabled")).await;
+    let visitor = Visitor::of_group(&road, "dev-1", &key(8));
+    assert_eq!(road.provision(&visitor).await["status"], "disabled");
+    assert!(road.devices().await.is_empty());
+    road.put("/enrollmentGroups/fleet", group("enabled")).await;
+    let state = road.provision(&visitor).await;
+    assert_eq!(state["substatus"], "initialAssignment");
+    // Disabling does not take back what was given.
+    road.put("/enrollmentGroups/fleet", group("disabled")).await;
+    assert_eq!(road.provision(&visitor).await["status"], "disabled");
+    assert_eq!(road.devices().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_id_of_one_group_is_not_taken_over_through_another() {
+    let road = Road::new().await;
+    road.put("/enrollmentGroups/mine", json!({"attestation": keys(7, 8)}))
+        .await;
+    road.put(
+        "/enrollmentGroups/theirs",
+        json!({"attestation": keys(9, 10)}),
+    )
+    .await;
+    road.provision(&Visitor::of_group(&road, "dev-1", &key(7)))
+        .await;
+    let (_, check) = road
+        .refusal(&Visitor::of_group(&road, "dev-1", &key(9)))
+        .await;
+    assert_eq!(check, "stopped: enrollment.other_group");
+}
+
+#[tokio::test]
+async fn whoever_holds_a_disabled_group_s_key_cannot_reserve_ids() {
+    let road = Road::new().await;
+    road.put("/enrollmentGroups/mine", json!({"attestation": keys(7, 8)}))
+        .await;
+    let leaked = json!({"attestation": keys(9, 10), "provisioningStatus": "disabled"});
+    road.put("/enrollmentGroups/leaked", leaked).await;
+    let thief = road
+        .provision(&Visitor::of_group(&road, "dev-1", &key(9)))
+        .await;
+    assert_eq!(thief["status"], "disabled");
+    let state = road
+        .provision(&Visitor::of_group(&road, "dev-1", &key(7)))
+        .await;
+    assert_eq!(state["status"], "assigned");
+    assert_eq!(state["symmetricKey"]["enrollmentGroupId"], "mine");
+}
+
+const GROUPS: usize = 1500;
+
+/// A road with so many groups; gives the key of the last one.
+async fn crowded() -> (Road, SymmetricKey) {
+    let road = Road::new().await;
+    road.put(
+        "/enrollmentGroups/model",
+        json!({"attestation": keys(7, 8)}),
+    )
+    .await;
+    let store = &road.bench.backend.store;
+    let model = EnrollmentGroupId::parse("model").expect("valid");
+    let model = store
+        .group(&id_scope(SCOPE), &model)
+        .await
+        .expect("a read")
+        .expect("there");
+    let entropy = &*road.bench.backend.entropy;
+    let mut last = key(7);
+    let mut writes = Vec::new();
+    for number in 0..GROUPS {
+        let keys = KeyPair::draw(entropy, 64);
+        last = keys.primary.clone();
+        let mut terms = model.terms.clone();
+        terms.etag = Etag::draw(entropy);
+        let group = EnrollmentGroup {
+            id: EnrollmentGroupId::parse(&format!("zone-{number:04}")).expect("valid"),
+            attestation: AttestationMechanism::SymmetricKey(keys),
+            terms,
+        };
+        writes.push(Write::PutGroup(
+            id_scope(SCOPE),
+            Box::new(group),
+            Expect::Absent,
+        ));
+    }
+    road.bench.write_all(writes).await;
+    (road, last)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_was_here_before_passes_those_who_search_all_groups() {
+    let (road, last) = crowded().await;
+    let road = Arc::new(road);
+    let known = Visitor::of_group(&road, "known", &last);
+    road.provision(&known).await;
+
+    // Strangers search all groups, one after the other, on two tasks.
+    let (stop, searched) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let strangers: Vec<_> = (0..2)
+        .map(|task| {
+            let (road, last) = (Arc::clone(&road), last.clone());
+            let (stop, searched) = (Arc::clone(&stop), Arc::clone(&searched));
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    number += 1;
+                    let visitor = Visitor::of_group(&road, &format!("new-{task}-{number}"), &last);
+                    assert_eq!(road.provision(&visitor).await["status"], "assigned");
+                    searched.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let mut returned = 0;
+    while searched.load(Ordering::Relaxed) < 10 {
+        let state = road.provision(&known).await;
+        assert_eq!(state["substatus"], "reprovisionedToInitialAssignment");
+        returned += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for stranger in strangers {
+        stranger.await.expect("no panic");
+    }
+    let searched = searched.load(Ordering::Relaxed);
+    println!("{returned} returns while {searched} strangers were matched against {GROUPS} groups");
+    assert!(
+        returned > searched,
+        "{returned} returns, {searched} searches"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_under_a_known_id_searches_beside_the_others() {
+    let (road, last) = crowded().await;
+    let known = Visitor::of_group(&road, "known", &last);
+    road.provision(&known).await;
+    let thief = Visitor::with_key(&road, "known", &key(99));
+    let (error, check) = road.refusal(&thief).await;
+    assert_eq!(
+        (error, check.as_str()),
+        (Error::Unauthorized, "stopped: sas.signature")
+    );
+    assert_eq!(road.provision(&known).await["status"], "assigned");
+}
