@@ -155,7 +155,7 @@ impl Operation {
         match choose(admission, default, linked, &self.registration_id) {
             Ok(allocation) => {
                 let reason = format!("{} ({})", allocation.hub, allocation.reason);
-                let progress = place(admission.clone(), &allocation);
+                let progress = place(admission.clone(), &allocation, &self.registration_id);
                 (
                     Operation {
                         progress,
@@ -266,11 +266,26 @@ fn choose(
 }
 
 /// The placement that brings an allocation about.
-fn place(admission: Box<Admission>, allocation: &Allocation) -> Progress {
+fn place(
+    admission: Box<Admission>,
+    allocation: &Allocation,
+    registration_id: &RegistrationId,
+) -> Progress {
     let before = admission.assignment_before();
+    // Registration ids ignore case and device ids do not: a device named after its registration id
+    // keeps its name when it spells the id otherwise.
+    let respelt = |before: &Assignment| {
+        admission.device_id.as_str() == registration_id.as_str()
+            && before
+                .device_id
+                .as_str()
+                .eq_ignore_ascii_case(registration_id.as_str())
+    };
     // "Never" keeps the recorded identity, even when the enrollment names another device id by now.
     let device_id = match before {
-        Some(before) if !admission.reprovision().update_hub_assignment => before.device_id.clone(),
+        Some(before) if !admission.reprovision().update_hub_assignment || respelt(before) => {
+            before.device_id.clone()
+        }
         _ => admission.device_id.clone(),
     };
     let (manner, substatus) =

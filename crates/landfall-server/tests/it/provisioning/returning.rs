@@ -148,6 +148,30 @@ async fn rolled_keys_reach_the_hub_when_the_device_returns() {
     assert!(marked(&device), "the twin stays");
 }
 
+#[tokio::test]
+async fn a_device_that_spells_its_id_otherwise_is_the_same_device() {
+    let road = Road::new().await;
+    road.put("/enrollments/Dev-1", json!({"attestation": keys(1, 2)}))
+        .await;
+    let first = Visitor::with_key(&road, "Dev-1", &key(1));
+    assert_eq!(road.provision(&first).await["deviceId"], "Dev-1");
+    let state = road
+        .provision(&Visitor::with_key(&road, "dev-1", &key(1)))
+        .await;
+    assert_eq!(state["registrationId"], "dev-1", "as the device spelt it");
+    assert_eq!(state["deviceId"], "Dev-1");
+    assert_eq!(state["substatus"], "reprovisionedToInitialAssignment");
+    assert_eq!(road.devices().await.len(), 1);
+    // An operator who names the device gets that name, whatever its case.
+    road.put(
+        "/enrollments/dev-1",
+        json!({"attestation": keys(1, 2), "deviceId": "DEV-1"}),
+    )
+    .await;
+    assert_eq!(road.provision(&first).await["deviceId"], "DEV-1");
+    assert_eq!(road.devices().await.len(), 1);
+}
+
 fn leaf(name: &str) -> (String, Vec<u8>) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
