@@ -126,7 +126,7 @@ fn not_decoded(what: &str) -> Finding {
         "sas.key_not_decoded",
         "an HMAC under the bytes that the base64 text stands for",
         format!("an HMAC under the base64 text of {what}"),
-        format!("Base64-decode {what} first."),
+        "Base64-decode the key and use the bytes: `base64 -d` in a shell, `b64decode(key)` in Python.",
     )
 }
 

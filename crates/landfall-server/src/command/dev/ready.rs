@@ -1,7 +1,8 @@
 //! What `landfall dev` says when it is ready: to people on standard output, to programs in
 //! `dev.json`.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use landfall_core::clock::{Clock, Entropy};
@@ -102,9 +103,7 @@ impl Ready {
             "  for programs        {}\n",
             self.folder.join("dev.json").display()
         );
-        // The binary by its path: after `cargo run` it is on nobody's PATH.
-        let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("landfall"));
-        let landfall = format!("{} --data {}", binary.display(), self.folder.display());
+        let landfall = format!("{} --data {}", pasted(&own_name()), pasted(&self.folder));
         println!("Try it from another terminal, the second line after the first:");
         println!(
             "  {landfall} enrollment create --enrollment-id {TRIAL_DEVICE} --primary-key {}",
@@ -112,7 +111,7 @@ impl Ready {
         );
         println!(
             "  curl --cacert {} -X PUT -H 'Content-Type: application/json' -H 'Authorization: {}' -d '{{}}' '{}/{}/registrations/{TRIAL_DEVICE}/register?api-version=2021-06-01'",
-            place.ca_file.display(),
+            pasted(&place.ca_file),
             self.trial.token,
             place.url(),
             place.service.id_scope
@@ -125,4 +124,52 @@ impl Ready {
 
 fn milliseconds(span: Duration) -> String {
     format!("{:.2} ms", span.as_secs_f64() * 1000.0)
+}
+
+/// What a shell here calls this executable: `landfall` when its path leads to it, else its file,
+/// which `cargo run` leaves off the path.
+fn own_name() -> PathBuf {
+    let name = PathBuf::from("landfall");
+    let Ok(own) = env::current_exe() else {
+        return name;
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path)
+        .map(|folder| folder.join(&name))
+        .find(|file| file.is_file());
+    if found.and_then(|file| file.canonicalize().ok()).as_ref() == Some(&own) {
+        return name;
+    }
+    own
+}
+
+/// A path as a shell reads it back.
+fn pasted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_only_where_a_shell_would_split_it() {
+        assert_eq!(
+            pasted(Path::new("/tmp/data-1.d/ca.pem")),
+            "/tmp/data-1.d/ca.pem"
+        );
+        assert_eq!(pasted(Path::new("/tmp/my data")), "'/tmp/my data'");
+        assert_eq!(pasted(Path::new("it's")), r"'it'\''s'");
+    }
+
+    #[test]
+    fn an_executable_off_the_path_is_named_by_its_file() {
+        // The test's own executable is not called `landfall`.
+        assert!(own_name().is_absolute());
+    }
 }
