@@ -7,6 +7,7 @@
 mod crates;
 mod documents;
 mod reference;
+mod routes;
 mod rust_text;
 mod source;
 mod tree;
@@ -87,6 +88,7 @@ fn check_text(tree: &Tree) -> Vec<Finding> {
     let mut findings = crates::check(tree);
     findings.extend(source::check(tree));
     findings.extend(documents::check(tree));
+    findings.extend(routes::check(tree));
     findings
 }
 

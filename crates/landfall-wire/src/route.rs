@@ -47,9 +47,10 @@ pub enum Collection {
 pub enum ServiceRoute {
     /// `/enrollments`, `/enrollmentGroups`: bulk.
     Bulk(Collection),
-    /// `/enrollments/{id}`; `query` by POST is the query.
+    /// `/enrollments/{id}`, `/enrollmentGroups/{id}`; by POST `/enrollments/query`,
+    /// `/enrollmentGroups/query`.
     Item(Collection, String),
-    /// `/enrollments/{id}/attestationmechanism`
+    /// `/enrollments/{id}/attestationmechanism`, `/enrollmentGroups/{id}/attestationmechanism`
     AttestationMechanism(Collection, String),
     /// `/registrations/{id}`
     Registration(String),
@@ -76,13 +77,13 @@ pub struct ControlRoute {
 /// What a control plane path names of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlTarget {
-    /// `/certificates`
+    /// `…/certificates`
     Certificates,
-    /// `/certificates/{name}`
+    /// `…/certificates/{name}`
     Certificate(String),
-    /// `/certificates/{name}/generateVerificationCode`
+    /// `…/certificates/{name}/generateVerificationCode`
     VerificationCode(String),
-    /// `/certificates/{name}/verify`
+    /// `…/certificates/{name}/verify`
     Verify(String),
 }
 
@@ -120,7 +121,7 @@ pub enum OwnRoute {
     Services,
     /// `/landfall/services/{name}`
     Service(String),
-    /// `/landfall/traces/{tracking id}`
+    /// `/landfall/traces/{tracking}`
     Trace(String),
     /// `/landfall/registrations/{id}/traces`
     RegistrationTraces(String),
