@@ -230,6 +230,16 @@ async fn a_device_of_a_group_is_followed_from_key_to_twin() {
     );
     let twin = dev.json(&["hub", "twin", "show", "sn-1"]);
     assert_eq!(twin["tags"]["line"], Json::from(7));
+    let listed = dev.json(&["hub", "twin", "list"]);
+    assert_eq!(
+        listed[0]["properties"]["desired"],
+        twin["properties"]["desired"]
+    );
+    let table = dev.says(&["hub", "twin", "list"]);
+    assert!(
+        table.contains(r#"{"line":7}"#) && !table.contains("$metadata"),
+        "{table}"
+    );
     let device = dev.says(&["hub", "device", "show", "sn-1", "--json"]);
     assert!(!device.contains(key.trim()), "{device}");
     let device = dev.says(&["hub", "device", "show", "sn-1", "--keys"]);
