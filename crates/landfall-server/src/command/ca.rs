@@ -53,6 +53,11 @@ pub enum Action {
     /// Show a CA certificate
     #[command(after_help = "Example:\n  landfall ca show factory-ca")]
     Show(Name),
+    /// Put another certificate in the place of one; it is to be verified anew
+    #[command(
+        after_help = "Example:\n  landfall ca update --name factory-ca --path renewed-ca.pem"
+    )]
+    Update(Update),
     /// Delete a CA certificate
     #[command(after_help = "Example:\n  landfall ca delete factory-ca")]
     Delete(Delete),
@@ -85,7 +90,7 @@ impl Name {
     }
 }
 
-/// Options of `create`.
+/// Options of `create` and of `update`.
 #[derive(Debug, Args)]
 pub struct Create {
     #[command(flatten)]
@@ -97,6 +102,16 @@ pub struct Create {
     #[arg(long, short = 'v', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
         default_value = "false")]
     verified: bool,
+}
+
+/// Options of `update`.
+#[derive(Debug, Args)]
+pub struct Update {
+    #[command(flatten)]
+    upload: Create,
+    /// Only this state of the certificate; the state just read when absent
+    #[arg(long, short = 'e', value_name = "ETAG")]
+    etag: Option<String>,
 }
 
 /// Options of `delete` and of `generate-verification-code`.
@@ -134,6 +149,21 @@ impl CaCommand {
         match self.action {
             Action::Create(options) => {
                 let answer = create(&mut control, &options).await?;
+                print::result(json, &answer, created);
+            }
+            Action::Update(options) => {
+                let name = options.upload.name.text();
+                let certificate = file(&options.upload.path)?;
+                let etag = etag(&mut control, name, options.etag).await?;
+                let verified = options.upload.verified;
+                let request = control.resource.put_certificate(
+                    &who,
+                    name,
+                    &certificate,
+                    verified,
+                    Some(&etag),
+                );
+                let answer = control.session.call(request).await?;
                 print::result(json, &answer, created);
             }
             Action::List => {
@@ -187,12 +217,13 @@ async fn create(control: &mut Control, options: &Create) -> Result<Json, Failure
         return Err(Failure::new(
             Exit::Conflict,
             format!("there is a CA certificate named {name} already"),
-            "take another name, or `landfall ca delete` it first",
+            "take another name, or replace it with `landfall ca update`",
         ));
     }
-    let request = control
-        .resource
-        .put_certificate(&who, name, &certificate, options.verified);
+    let request =
+        control
+            .resource
+            .put_certificate(&who, name, &certificate, options.verified, None);
     control.session.call(request).await
 }
 

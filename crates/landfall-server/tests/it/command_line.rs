@@ -310,6 +310,20 @@ fn a_ca_certificate_is_proved_and_named_by_a_group() {
     let slot = "/attestation/x509/signingCertificates/primary/info/subjectName";
     assert_eq!(text(&group, slot), "CN=Factory Root");
     assert_eq!(text(&group, "/provisioningStatus"), "disabled");
+    // The same name with its certificate put anew has to prove itself again.
+    dev.says(&["ca", "update", "factory-ca", "--path", &root]);
+    let shown = dev.json(&["ca", "show", "factory-ca"]);
+    assert_eq!(shown["properties"]["isVerified"], Json::Bool(false));
+    let stale = [
+        "ca",
+        "update",
+        "factory-ca",
+        "--path",
+        &root,
+        "--etag",
+        "c3RhbGU=",
+    ];
+    dev.fails(4, &stale);
     dev.says(&["ca", "delete", "factory-ca"]);
     dev.fails(3, &["ca", "show", "factory-ca"]);
 }

@@ -55,15 +55,18 @@ impl Resource {
         self.draft(Method::GET, &[name], authorization).done()
     }
 
-    /// Uploads a CA certificate; `file` is the whole file, PEM or DER.
+    /// Uploads a CA certificate; `file` is the whole file, PEM or DER. With an etag it takes the
+    /// place of the one in that state.
     pub fn put_certificate(
         &self,
         authorization: &Authorization,
         name: &str,
         file: &[u8],
         verified: bool,
+        etag: Option<&str>,
     ) -> Request {
         self.draft(Method::PUT, &[name], authorization)
+            .if_match(etag)
             .json(&json!({ "certificate": STANDARD.encode(file), "isVerified": verified }))
             .done()
     }
@@ -121,7 +124,7 @@ mod tests {
             resource_group: "g".into(),
             service: "dps".into(),
         };
-        let put = resource.put_certificate(&who, "ca", b"file", true);
+        let put = resource.put_certificate(&who, "ca", b"file", true, None);
         assert_eq!(put.body, br#"{"certificate":"ZmlsZQ==","isVerified":true}"#);
         let delete = resource.delete_certificate(&who, "ca", "e1");
         assert_eq!(delete.header("if-match"), Some("e1"));
