@@ -48,6 +48,14 @@ pub struct Connect {
     /// Another service of the server, by name
     #[arg(long, global = true, value_name = "NAME")]
     pub service: Option<String>,
+    /// Server to call with --control-token, where no connection string is at hand and no dev server
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST[:PORT]",
+        env = "LANDFALL_SERVER"
+    )]
+    pub server: Option<String>,
     /// Control token of the server, or @FILE that holds it; else dev.json's
     #[arg(
         long,
@@ -188,12 +196,12 @@ impl Connect {
         self.session(&string)
     }
 
-    /// The connection string of the service: flag, `--service`, environment, dev server.
+    /// The connection string of the service: flag, `--service` or `--server`, environment, dev server.
     pub async fn service_string(&self) -> Result<ConnectionString, Failure> {
         if let Some(given) = self.given("LANDFALL_CONNECTION_STRING")? {
             return Ok(given);
         }
-        if self.service.is_some() {
+        if self.is_looked_up() {
             return self.looked_up("serviceConnectionString").await;
         }
         match self.dev()? {
@@ -202,12 +210,12 @@ impl Connect {
         }
     }
 
-    /// The connection string of the hub: flag, `--service`, environment, dev server.
+    /// The connection string of the hub: flag, `--service` or `--server`, environment, dev server.
     pub async fn hub_string(&self) -> Result<ConnectionString, Failure> {
         if let Some(given) = self.given("LANDFALL_HUB_CONNECTION_STRING")? {
             return Ok(given);
         }
-        if self.service.is_some() {
+        if self.is_looked_up() {
             return self.looked_up("hubConnectionString").await;
         }
         match self.dev()? {
@@ -221,17 +229,26 @@ impl Connect {
         let dev = self.dev()?;
         let token = self.control_token.as_deref().map(secret).transpose()?;
         let given = self.given("LANDFALL_CONNECTION_STRING")?;
-        let (endpoint, token, mut resource) = match (given, token, dev) {
-            (Some(given), Some(token), None) => (
+        let of_no_service = || Resource {
+            subscription: SUBSCRIPTION.into(),
+            resource_group: RESOURCE_GROUP.into(),
+            service: String::new(),
+        };
+        let (endpoint, token, mut resource) = match (&self.server, given, token, dev) {
+            (Some(server), _, Some(token), _) => (server_endpoint(server)?, token, of_no_service()),
+            // A dev server's token is for that server alone.
+            (Some(_), _, None, _) => {
+                return Err(Failure::usage(
+                    "--server is given without the server's control token",
+                    "pass --control-token @FILE; the server keeps the token in control.token of its data folder",
+                ));
+            }
+            (None, Some(given), Some(token), None) => (
                 Endpoint::new(given.host(), given.port().unwrap_or(443)),
                 token,
-                Resource {
-                    subscription: SUBSCRIPTION.into(),
-                    resource_group: RESOURCE_GROUP.into(),
-                    service: String::new(),
-                },
+                of_no_service(),
             ),
-            (_, token, Some(dev)) => {
+            (None, _, token, Some(dev)) => {
                 let plane = dev.control_plane;
                 let resource = Resource {
                     subscription: plane.subscription,
@@ -244,13 +261,13 @@ impl Connect {
                     resource,
                 )
             }
-            (_, _, None) => {
+            (None, _, _, None) => {
                 return Err(Failure::usage(
                     format!(
-                        "no control plane to call: {} holds no dev.json, and no --login with --control-token is given",
+                        "no control plane to call: {} holds no dev.json, and no --server with --control-token is given",
                         self.data.display()
                     ),
-                    "start `landfall dev`, name its folder with --data, or pass --login, --control-token and --service",
+                    "start `landfall dev`, name its folder with --data, or pass --server, --control-token and --service",
                 ));
             }
         };
@@ -268,12 +285,17 @@ impl Connect {
         })
     }
 
-    /// The string given by flag or, unless another service is named, by environment.
+    /// Whether the connection string is asked of the server, with the control token.
+    fn is_looked_up(&self) -> bool {
+        self.service.is_some() || self.server.is_some()
+    }
+
+    /// The string given by flag or, unless the server is asked for one, by environment.
     fn given(&self, variable: &str) -> Result<Option<ConnectionString>, Failure> {
         let from_environment = || {
             std::env::var(variable)
                 .ok()
-                .filter(|text| !text.is_empty() && self.service.is_none())
+                .filter(|text| !text.is_empty() && !self.is_looked_up())
         };
         self.login
             .clone()
@@ -288,7 +310,11 @@ impl Connect {
             resource,
             port,
         } = self.control()?;
-        let request = own::service(&session.authorization, &resource.service, true);
+        let name = match resource.service {
+            name if name.is_empty() => only_service(&mut session).await?,
+            name => name,
+        };
+        let request = own::service(&session.authorization, &name, true);
         let service = session.call(request).await?;
         let text = service
             .get(member)
@@ -308,8 +334,10 @@ impl Connect {
     fn client(&self, endpoint: Endpoint) -> Result<Client, Failure> {
         let trust = match (&self.ca, self.dev()?) {
             (Some(file), _) => Trust::File(file.clone()),
-            // A string given by hand may lead elsewhere; then the dev authority alone is not enough.
-            (None, Some(dev)) if self.login.is_some() => Trust::SystemAnd(dev.ca_file),
+            // A string or server given by hand may lead elsewhere; then the dev authority alone is not enough.
+            (None, Some(dev)) if self.login.is_some() || self.server.is_some() => {
+                Trust::SystemAnd(dev.ca_file)
+            }
             (None, Some(dev)) => Trust::File(dev.ca_file),
             (None, None) => Trust::System,
         };
@@ -335,6 +363,43 @@ fn connection_string(text: &str) -> Result<ConnectionString, Failure> {
             "write it as HostName=…;SharedAccessKeyName=…;SharedAccessKey=…, in quotes for the shell",
         )
     })
+}
+
+/// The service of a server that has one only.
+async fn only_service(session: &mut Session) -> Result<String, Failure> {
+    let request = own::services(&session.authorization, false);
+    let services = session.call(request).await?;
+    let services = services.get("value").and_then(Json::as_array);
+    let names: Vec<_> = services
+        .into_iter()
+        .flatten()
+        .filter_map(|service| service.get("name").and_then(Json::as_str))
+        .collect();
+    match names.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => Err(Failure::usage(
+            "the server has no provisioning service yet",
+            "make one: `landfall service create NAME --host … --hub-host …`",
+        )),
+        several => Err(Failure::usage(
+            format!(
+                "the server has {} services: {}",
+                several.len(),
+                several.join(", ")
+            ),
+            "name one with --service",
+        )),
+    }
+}
+
+fn server_endpoint(text: &str) -> Result<Endpoint, Failure> {
+    let (host, port) = host_and_port(text).map_err(|error| {
+        Failure::usage(
+            format!("--server '{text}': {error}"),
+            "give a host name, and a port after ':' when it is not 443",
+        )
+    })?;
+    Ok(Endpoint::new(&host, port.unwrap_or(443)))
 }
 
 fn endpoint_of(url: &str) -> Result<Endpoint, Failure> {

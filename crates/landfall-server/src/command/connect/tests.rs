@@ -94,6 +94,36 @@ fn a_server_without_dev_folder_is_reached_by_login_and_token() {
     assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
 }
 
+#[tokio::test]
+async fn a_server_is_reached_by_name_and_control_token_alone() {
+    let folder = folder(8443);
+    let mut connect = connect(folder.path());
+    connect.server = Some("dps.example.net:9443".into());
+    let refused = connect.control().err().expect("no token");
+    assert!(refused.what.contains("control token"), "{}", refused.what);
+    connect.control_token = Some("0ther".into());
+    let control = connect.control().expect("control");
+    assert_eq!(
+        control.session.client.endpoint(),
+        &Endpoint::new("dps.example.net", 9443)
+    );
+    let request = own::services(&control.session.authorization, false);
+    assert_eq!(request.header("authorization"), Some("Bearer 0ther"));
+    assert_eq!(
+        control.resource.service, "",
+        "the dev server's service is another's"
+    );
+    connect.server = Some("127.0.0.1:1".into());
+    let string = connect.service_string().await.expect_err("nobody is there");
+    assert_eq!(
+        string.exit,
+        Exit::CannotConnect,
+        "the dev server is not taken instead"
+    );
+    connect.server = Some("https://dps.example.net".into());
+    assert_eq!(connect.control().err().expect("a URL").exit, Exit::Usage);
+}
+
 #[test]
 fn a_key_given_wrongly_is_not_repeated() {
     let failure = connection_string("HostName=a;SharedAccessKeyName=b;SharedAccessKey=c2VjcmV0")
