@@ -22,7 +22,7 @@ use crate::command::outcome::Failure;
 /// Everything that can be set of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The folder for everything the server keeps.
+    /// The folder for everything the server keeps, absolute.
     pub data_dir: PathBuf,
     /// The public listener.
     pub https: Https,
@@ -200,7 +200,15 @@ pub fn load(
 }
 
 fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
-    let data_dir = PathBuf::from(sources.text("data_dir")?);
+    let data_dir = sources.text("data_dir")?;
+    // Absolute from here on: paths below it are joined to it more than once.
+    let data_dir = std::path::absolute(&data_dir).map_err(|e| {
+        sources.error(
+            "data_dir",
+            &format!("cannot be found from here: {e}"),
+            "give an absolute path",
+        )
+    })?;
     let in_data_dir = |name| -> Result<PathBuf, ConfigError> {
         // A relative path counts from the data folder; an absolute one replaces it.
         Ok(data_dir.join(sources.text(name)?))

@@ -50,7 +50,7 @@ fn the_defaults_are_those_of_the_reference() {
     );
     assert_eq!(
         settings.database_path,
-        PathBuf::from("landfall-data/landfall.db")
+        std::path::absolute("landfall-data/landfall.db").expect("a path")
     );
     assert_eq!(settings.retry_after, Duration::from_secs(2));
     assert_eq!(settings.limits.body_bytes, 98_304);
@@ -251,4 +251,18 @@ fn the_example_of_the_reference_is_a_configuration() {
         settings.database_path,
         PathBuf::from("/var/lib/landfall/landfall.db")
     );
+}
+
+#[test]
+fn paths_below_a_relative_data_folder_are_absolute() {
+    let flags = Flags {
+        data: Some("data".into()),
+        certificate: vec!["Cargo.toml:Cargo.toml".into()],
+        ..Flags::default()
+    };
+    let settings = load(&flags, &|_| None).expect("settings");
+    let folder = std::path::absolute("data").expect("a path");
+    assert_eq!(settings.sealing_key_file, folder.join("sealing.key"));
+    assert_eq!(settings.control_token_file, folder.join("control.token"));
+    assert_eq!(settings.database_path, folder.join("landfall.db"));
 }
