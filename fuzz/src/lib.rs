@@ -1,7 +1,7 @@
 //! Hostile input for every decoder that strangers can reach: what the targets in `tests/it` share.
 //!
 //! Each target is a test that feeds its decoder random bytes, and well-formed inputs with a few
-//! bytes changed, for a bounded time: `cargo nextest run -p landfall-fuzz` gives each a second,
+//! bytes changed, for a bounded time: `cargo test -p landfall-fuzz` gives each a second,
 //! `BOLERO_RANDOM_TEST_TIME_MS` another span. The same tests are targets of `cargo bolero test`,
 //! which lets a coverage-guided engine choose the bytes. An input that once broke a decoder is kept
 //! as a file of `corpus/`, where every run starts.
