@@ -1,7 +1,9 @@
 //! Where a client command calls and with which credential: flags, then the environment, then the
 //! `dev.json` of a dev server's data folder.
 
-use std::path::{Path, PathBuf};
+mod dev_file;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,9 +12,9 @@ use landfall_wire::client::connection_string::{ConnectionString, host_and_port};
 use landfall_wire::client::control::Resource;
 use landfall_wire::client::{Authorization, Pages, ReplyError, own, read};
 use landfall_wire::message::{Reply, Request};
-use serde::Deserialize;
 use serde_json::Value as Json;
 
+pub use self::dev_file::DevFile;
 use super::outcome::{Exit, Failure};
 use crate::client::tls::{Trust, settings};
 use crate::client::{Client, Endpoint};
@@ -65,67 +67,6 @@ pub struct Connect {
         hide_env_values = true
     )]
     pub control_token: Option<String>,
-}
-
-/// What a dev server writes into its data folder for programs.
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DevFile {
-    /// The port of every face.
-    pub https_port: u16,
-    /// The id scope of the first service.
-    pub id_scope: String,
-    service_connection_string: String,
-    hub_connection_string: String,
-    ca_file: PathBuf,
-    control_plane: ControlPlane,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ControlPlane {
-    url: String,
-    token: String,
-    subscription: String,
-    resource_group: String,
-    name: String,
-}
-
-impl DevFile {
-    /// Reads `dev.json` of a data folder; `None` when there is none.
-    fn read(folder: &Path) -> Result<Option<Self>, Failure> {
-        let path = folder.join("dev.json");
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => {
-                return Err(Failure::usage(
-                    format!("cannot read {}: {e}", path.display()),
-                    "check the folder given with --data and its permissions",
-                ));
-            }
-        };
-        let mut dev: DevFile = serde_json::from_slice(&text).map_err(|e| {
-            Failure::usage(
-                format!("{} is not a dev server's file: {e}", path.display()),
-                "start `landfall dev` on this folder again; it writes the file anew",
-            )
-        })?;
-        if dev.ca_file.is_relative() && !dev.ca_file.exists() {
-            dev.ca_file = folder.join(&dev.ca_file);
-        }
-        Ok(Some(dev))
-    }
-
-    /// The connection string of the first service.
-    pub fn service(&self) -> Result<ConnectionString, Failure> {
-        Ok(connection_string(&self.service_connection_string)?.completed(self.https_port))
-    }
-
-    /// The connection string of the first service's hub.
-    pub fn hub(&self) -> Result<ConnectionString, Failure> {
-        Ok(connection_string(&self.hub_connection_string)?.completed(self.https_port))
-    }
 }
 
 /// A connection to one face of a server, with the credential for it.
@@ -250,16 +191,13 @@ impl Connect {
             ),
             (None, _, token, Some(dev)) => {
                 let plane = dev.control_plane;
+                let endpoint = plane.endpoint()?;
                 let resource = Resource {
                     subscription: plane.subscription,
                     resource_group: plane.resource_group,
                     service: plane.name,
                 };
-                (
-                    endpoint_of(&plane.url)?,
-                    token.unwrap_or(plane.token),
-                    resource,
-                )
+                (endpoint, token.unwrap_or(plane.token), resource)
             }
             (None, _, _, None) => {
                 return Err(Failure::usage(
@@ -399,18 +337,6 @@ fn server_endpoint(text: &str) -> Result<Endpoint, Failure> {
             "give a host name, and a port after ':' when it is not 443",
         )
     })?;
-    Ok(Endpoint::new(&host, port.unwrap_or(443)))
-}
-
-fn endpoint_of(url: &str) -> Result<Endpoint, Failure> {
-    let bad = || {
-        Failure::usage(
-            format!("controlPlane.url of dev.json, '{url}', is not an https URL"),
-            "start `landfall dev` on this folder again; it writes the file anew",
-        )
-    };
-    let host = url.strip_prefix("https://").ok_or_else(bad)?;
-    let (host, port) = host_and_port(host.trim_end_matches('/')).map_err(|_| bad())?;
     Ok(Endpoint::new(&host, port.unwrap_or(443)))
 }
 

@@ -1,5 +1,7 @@
 //! Where a command finds its server and its credential.
 
+use std::path::Path;
+
 use super::*;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
