@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use http::StatusCode;
 use landfall_core::error::Error;
 use landfall_core::id::TrackingId;
 use landfall_core::sas::{LEEWAY, SasToken};
@@ -66,6 +65,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
         unread: Option<Unread>,
     ) -> Reply {
         let route = route::parse(&request.path);
+        let methods = route.as_ref().and_then(Route::methods);
         if let Some(Route::Device(route)) = &route {
             let incoming = Incoming {
                 peer,
@@ -75,7 +75,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
                 unread,
             };
             let reply = self.device.answer_https(incoming).await;
-            return with_methods(reply, Some(&Route::Device(route.clone())));
+            return fault::allowing(reply, methods);
         }
         let tracking = TrackingId::draw(&*self.backend.entropy);
         let now = self.backend.clock.now();
@@ -93,7 +93,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
             shown(&request.path),
             reply.status.as_u16()
         );
-        with_methods(reply, route.as_ref()).with_header("x-ms-request-id", tracking.as_str())
+        fault::allowing(reply, methods).with_header("x-ms-request-id", tracking.as_str())
     }
 }
 
@@ -105,19 +105,6 @@ pub(crate) fn request_error(unread: Unread) -> Error {
         Unread::Host => {
             Error::Unreadable("The request must name one host, in one Host header.".to_owned())
         }
-    }
-}
-
-/// A refusal of the method with the methods that the path takes, where its face did not say.
-fn with_methods(reply: Reply, route: Option<&Route>) -> Reply {
-    match route.and_then(Route::methods) {
-        Some(methods)
-            if reply.status == StatusCode::METHOD_NOT_ALLOWED
-                && !reply.headers.contains_key("allow") =>
-        {
-            reply.with_header("allow", methods)
-        }
-        _ => reply,
     }
 }
 

@@ -115,6 +115,19 @@ fn body(code: u32, message: &str, tracking: &TrackingId, now: Timestamp) -> Valu
     })
 }
 
+/// A refusal of the method with the methods that the path takes, where its face did not say.
+pub fn allowing(reply: Reply, methods: Option<&'static str>) -> Reply {
+    match methods {
+        Some(methods)
+            if reply.status == StatusCode::METHOD_NOT_ALLOWED
+                && !reply.headers.contains_key("allow") =>
+        {
+            reply.with_header("allow", methods)
+        }
+        _ => reply,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
