@@ -7,14 +7,32 @@ use serde_json::{Map, Value};
 /// Reads a body as one JSON object.
 ///
 /// # Errors
-/// [`Error::Unreadable`] when it is empty, not JSON, or another kind of value.
+/// [`Error::Unreadable`] when it is empty, not JSON, or another kind of value; [`Error::Invalid`]
+/// when a text in it holds a NUL.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(body) {
+        Ok(value) if holds_nul(&value) => Err(Error::Invalid(NUL.to_owned())),
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::Unreadable(
             "The body must be a JSON object.".to_owned(),
         )),
         Err(e) => Err(Error::Unreadable(format!("The body is not JSON: {e}."))),
+    }
+}
+
+/// What a caller is told whose body holds a NUL.
+pub(crate) const NUL: &str = "The body holds a NUL character (\\u0000), which no text may.";
+
+/// Whether a key or text anywhere in the value holds a NUL, which not every database can keep. The
+/// parser bounds the depth.
+pub(crate) fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -155,6 +173,19 @@ mod tests {
             parse_object(deep.as_bytes()),
             Err(Error::Unreadable(_))
         ));
+    }
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_hides() {
+        for body in [
+            r#"{"a":"x\u0000"}"#,
+            r#"{"\u0000":1}"#,
+            r#"{"a":[{"b":["\u0000"]}]}"#,
+        ] {
+            let refused = parse_object(body.as_bytes());
+            assert_eq!(refused, Err(Error::Invalid(NUL.into())), "{body}");
+        }
+        assert!(parse_object(br#"{"a":"\\u0000"}"#).is_ok());
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub fn bulk_status(all_well: bool) -> StatusCode {
     }
 }
 
+/// When callers are told to come back that the hub cannot answer now, in seconds.
+const COME_BACK: &str = "5";
+
 /// The reply that says the error: its name in the header for .NET, in the text for Node.
 ///
 /// Source: docs/protocol/hub-api.md §1.9 [D, S].
@@ -101,7 +104,11 @@ pub fn reply(error: &HubError, tracking: &TrackingId, now: Timestamp) -> Reply {
         "ExceptionMessage":
             format!("Tracking ID:{tracking}-G:0-TimeStamp:{}", american(now)),
     });
-    Reply::json(row.status, &body).with_header(ERROR_HEADER, row.name)
+    let reply = Reply::json(row.status, &body).with_header(ERROR_HEADER, row.name);
+    match error {
+        HubError::Unavailable(_) => reply.with_header("retry-after", COME_BACK),
+        _ => reply,
+    }
 }
 
 /// A time as `MM/dd/yyyy HH:mm:ss`.
@@ -118,6 +125,17 @@ mod tests {
     use landfall_core::id::DeviceId;
 
     use super::*;
+
+    #[test]
+    fn a_hub_that_cannot_answer_says_when_to_come_back() {
+        let tracking = TrackingId::parse("t-1").expect("an id");
+        let asked = |error| {
+            let reply = reply(&error, &tracking, Timestamp::from_unix_seconds(1));
+            reply.headers.contains_key("retry-after")
+        };
+        assert!(asked(HubError::Unavailable("disk full".into())));
+        assert!(!asked(HubError::HubNotFound));
+    }
 
     #[test]
     fn errors_have_the_form_that_node_and_dotnet_read() {

@@ -10,17 +10,23 @@ use landfall_hub::registry::{AuthenticationRequest, IfMatch};
 use landfall_hub::twin::{TwinChange, TwinVerb};
 
 use super::members::Members;
+use crate::fields::{NUL, holds_nul};
 
 /// Reads a body as JSON.
 ///
 /// # Errors
-/// `ArgumentNull` when it is empty, `Unreadable` when it is no JSON.
+/// `ArgumentNull` when it is empty, `Unreadable` when it is no JSON, `ArgumentInvalid` when a text in
+/// it holds a NUL.
 pub fn read_json(body: &[u8]) -> Result<Json, HubError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(HubError::ArgumentNull("The body is empty".to_owned()));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| HubError::Unreadable(format!("The body is not valid JSON: {error}")))
+    let value = serde_json::from_slice(body)
+        .map_err(|error| HubError::Unreadable(format!("The body is not valid JSON: {error}")))?;
+    if holds_nul(&value) {
+        return Err(HubError::ArgumentInvalid(NUL.to_owned()));
+    }
+    Ok(value)
 }
 
 /// Reads an `If-Match` header: `*`, `"*"`, a quoted or a bare etag.

@@ -356,6 +356,8 @@ fn empty_and_broken_bodies_are_told_apart() {
     assert!(matches!(read_json(b" \n"), Err(HubError::ArgumentNull(_))));
     assert!(matches!(read_json(b"{"), Err(HubError::Unreadable(_))));
     assert!(matches!(read_json(&[0xff]), Err(HubError::Unreadable(_))));
+    let nul = read_json(br#"{"tags":{"a":"\u0000"}}"#);
+    assert!(matches!(nul, Err(HubError::ArgumentInvalid(_))));
 }
 
 /// JSON out of the names that hub bodies know, with values of every type.
