@@ -22,7 +22,7 @@ pub enum DataFolderError {
     InUse(PathBuf),
     /// A file or the folder itself cannot be made, read or written.
     #[error(
-        "{action} {path}: {source}: check that the folder exists, belongs to this user and has space"
+        "{action} {path}: {cause}: check that the folder exists, belongs to this user, can be written and has space"
     )]
     File {
         /// What was tried.
@@ -30,7 +30,20 @@ pub enum DataFolderError {
         /// On which file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
+    },
+    /// A file holds something else than text.
+    #[error("{0} holds no text any more: restore it from a backup")]
+    NotText(PathBuf),
+    /// The database is there, its key is not: a new key could open nothing in it.
+    #[error(
+        "{key} is missing, and the database {database} is sealed with it: restore it from a backup"
+    )]
+    KeyMissing {
+        /// The file that is missing.
+        key: PathBuf,
+        /// What cannot be read without it.
+        database: PathBuf,
     },
     /// A key file holds something else than a key.
     #[error(
@@ -85,16 +98,25 @@ impl DataFolder {
         self.path.join(name)
     }
 
-    /// The key under which key columns are sealed, in `file`; drawn on first use. A relative path
-    /// counts from the folder.
+    /// The key under which key columns of `database` are sealed, in `file`; drawn when neither is
+    /// there. A relative file counts from the folder.
     ///
     /// # Errors
-    /// [`DataFolderError`] when the file cannot be read, made, or holds no key.
+    /// [`DataFolderError`] when the file cannot be read, made, holds no key, or is missing although
+    /// the database is there.
     pub fn sealing_key(
         &self,
         file: &Path,
+        database: &Path,
         entropy: &dyn Entropy,
     ) -> Result<SealingKey, DataFolderError> {
+        let path = self.path.join(file);
+        if !path.exists() && database.exists() {
+            return Err(DataFolderError::KeyMissing {
+                key: path,
+                database: database.to_owned(),
+            });
+        }
         let key = self.key(file, entropy)?;
         SealingKey::from_bytes(key.bytes())
             .map_err(|_| DataFolderError::KeyFile(self.path.join(file)))
@@ -158,6 +180,9 @@ impl DataFolder {
         match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
             Ok(_) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(DataFolderError::NotText(path))
+            }
             Err(source) => Err(file_error("cannot read", &path, source)),
         }
     }
@@ -177,11 +202,11 @@ impl DataFolder {
     }
 }
 
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> DataFolderError {
+fn file_error(action: &'static str, path: &Path, cause: io::Error) -> DataFolderError {
     DataFolderError::File {
         action,
         path: path.to_owned(),
-        source,
+        cause,
     }
 }
 
@@ -228,7 +253,17 @@ mod tests {
         folder
             .write("sealing.key", b"not a key", true)
             .expect("written");
-        let key = folder.sealing_key(Path::new("sealing.key"), &SystemEntropy);
-        assert!(matches!(key, Err(DataFolderError::KeyFile(_))));
+        let database = folder.file("landfall.db");
+        let key = || folder.sealing_key(Path::new("sealing.key"), &database, &SystemEntropy);
+        assert!(matches!(key(), Err(DataFolderError::KeyFile(_))));
+        let file = folder.file("sealing.key");
+        fs::write(&file, [0xff, 0xfe]).expect("written");
+        assert!(matches!(key(), Err(DataFolderError::NotText(_))));
+        fs::remove_file(&file).expect("removed");
+        fs::write(&database, "").expect("written");
+        assert!(matches!(key(), Err(DataFolderError::KeyMissing { .. })));
+        assert!(!file.exists(), "no key is drawn that opens nothing");
+        fs::remove_file(&database).expect("removed");
+        assert!(key().is_ok());
     }
 }

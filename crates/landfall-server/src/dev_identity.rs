@@ -78,9 +78,9 @@ impl DevIdentity {
         };
         let names = identity.names();
         let kept = (
-            identity.folder.read(SERVER)?,
-            identity.folder.read(SERVER_KEY)?,
-            identity.folder.read(SERVER_NAMES)?,
+            identity.kept(SERVER)?,
+            identity.kept(SERVER_KEY)?,
+            identity.kept(SERVER_NAMES)?,
         );
         let pair = match kept {
             (Some(chain), Some(key), Some(made_for)) => {
@@ -165,6 +165,14 @@ impl DevIdentity {
         Ok(ca
             .zip(first)
             .is_some_and(|(ca, first)| first.signed_by(&ca).is_ok()))
+    }
+
+    /// A file that can be made anew, and so may be broken.
+    fn kept(&self, name: &str) -> Result<Option<Zeroizing<String>>, DataFolderError> {
+        match self.folder.read(name) {
+            Err(DataFolderError::NotText(_)) => Ok(None),
+            read => read,
+        }
     }
 
     fn ca(&self) -> Result<PemPair, DevIdentityError> {
@@ -259,6 +267,9 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let (first, _) = kept(place.path());
         std::fs::write(place.path().join(SERVER_KEY), "broken").expect("written");
-        assert_ne!(kept(place.path()).0, first);
+        let (second, _) = kept(place.path());
+        assert_ne!(second, first);
+        std::fs::write(place.path().join(SERVER), [0xff]).expect("written");
+        assert_ne!(kept(place.path()).0, second);
     }
 }

@@ -47,6 +47,26 @@ impl Entropy for SystemEntropy {
     }
 }
 
+/// No build of this source is older. A clock that shows an earlier time is wrong.
+const BUILT_AFTER: &str = "2026-11-01T00:00:00Z";
+
+/// Says in the log when the machine's clock is wrong for certain, since every certificate and token
+/// would then be refused for a reason that is none of theirs.
+///
+/// Source: docs/protocol/x509.md §5.
+pub fn warn_of_a_clock_behind(now: Timestamp) {
+    if is_behind(now) {
+        tracing::warn!(
+            "the clock of this machine shows {}, which is before this program was made: devices will be refused for certificates that are not valid yet. Set the clock, then start again.",
+            now.to_wire()
+        );
+    }
+}
+
+fn is_behind(now: Timestamp) -> bool {
+    Timestamp::parse(BUILT_AFTER).is_none_or(|built| now < built)
+}
+
 /// Waits for `span`.
 #[expect(
     clippy::disallowed_methods,
@@ -110,6 +130,12 @@ mod tests {
         SystemEntropy.fill(&mut b);
         assert_ne!(a, b);
         assert!(watch.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_clock_before_the_source_was_written_is_behind() {
+        assert!(is_behind(Timestamp::from_unix_seconds(0)));
+        assert!(!is_behind(SystemClock.now()));
     }
 
     #[tokio::test]

@@ -53,7 +53,7 @@ impl ExplainCommand {
             return Err(Failure::new(
                 Exit::NotFound,
                 format!("no attempt under '{}' is kept by this service", self.id),
-                "check the id and the service (--service); old traces are dropped after a while",
+                "check the id and the service (--service); old traces are dropped after a while, and attempts under an id scope that no service has are found by their tracking id only",
             ));
         }
         print::result(self.connect.json, &found, |_| {

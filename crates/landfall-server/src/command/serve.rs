@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use landfall_core::clock::Clock as _;
 use landfall_core::id::{HubHostName, ServiceName};
 use landfall_core::store::Store;
 use landfall_store::SqliteStore;
@@ -23,7 +24,7 @@ use crate::listener::Limits;
 use crate::own_api::Naming;
 use crate::signals;
 use crate::telemetry::TraceRetention;
-use crate::time::SystemEntropy;
+use crate::time::{SystemClock, SystemEntropy, warn_of_a_clock_behind};
 use crate::tls::{self, ServerIdentity};
 
 /// Options of `landfall serve`.
@@ -46,6 +47,7 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
         signals::LogFormat::Text
     };
     signals::log(&settings.log.filter, format)?;
+    warn_of_a_clock_behind(SystemClock.now());
     let mut stop = signals::Stop::listen()?;
     let mut running = start(&settings).await?;
     if let Err(failure) = listen(&mut running, &settings).await {
@@ -68,7 +70,11 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
 async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
     let identity = ServerIdentity::new(certificates(settings)?);
-    let sealing_key = folder.sealing_key(&settings.sealing_key_file, &SystemEntropy)?;
+    let sealing_key = folder.sealing_key(
+        &settings.sealing_key_file,
+        &settings.database_path,
+        &SystemEntropy,
+    )?;
     let backend = Backend::sqlite(settings.database_path.clone(), sealing_key)?;
     found_first(&backend, settings).await?;
     let control_token = folder.control_token(&settings.control_token_file, &SystemEntropy)?;
