@@ -118,7 +118,7 @@ impl Running {
             control_token,
             device_body: settings.device_body,
         });
-        let slots = Slots::new(settings.limits);
+        let slots = Slots::new(settings.limits.within_open_files());
         let listening = tokio::spawn(open_doors(requests, tls, faces, slots, stopped.clone()));
         let worker = tokio::spawn(worker::run(
             backend.clone(),

@@ -38,6 +38,41 @@ impl Default for Limits {
     }
 }
 
+/// Open files that are not connections: the database, listeners, logs, and some to spare.
+const OTHER_FILES: usize = 128;
+
+impl Limits {
+    /// The same bounds with no more connections than this process may open files for, saying so in
+    /// the log. A server out of files can neither accept nor read its own database.
+    #[must_use]
+    pub fn within_open_files(self) -> Self {
+        let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        match most_open_files(&text) {
+            Some(files) if self.connections + OTHER_FILES > files => {
+                let connections = files.saturating_sub(OTHER_FILES).max(1);
+                tracing::warn!(
+                    "this process may open {files} files: {connections} connections are taken at once instead of {}. Raise the limit with `ulimit -n`, or LimitNOFILE= in a systemd unit.",
+                    self.connections
+                );
+                Limits {
+                    connections,
+                    connections_per_address: self.connections_per_address.min(connections),
+                    ..self
+                }
+            }
+            Some(_) | None => self,
+        }
+    }
+}
+
+/// The soft limit of open files in the text that Linux gives of a process's limits.
+fn most_open_files(text: &str) -> Option<usize> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The slots that connections take. Cloning gives another handle to the same slots.
 #[derive(Debug, Clone)]
 pub struct Slots {
@@ -113,6 +148,32 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_read_and_kept() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units\n\
+            Max processes             95012                95012                processes\n\
+            Max open files            1024                 1048576              files\n";
+        assert_eq!(most_open_files(text), Some(1024));
+        assert_eq!(
+            most_open_files("Max open files unlimited unlimited files"),
+            None
+        );
+        assert_eq!(most_open_files(""), None);
+        let greedy = Limits {
+            connections: usize::MAX - OTHER_FILES,
+            connections_per_address: 5,
+            ..Limits::default()
+        };
+        let kept = greedy.within_open_files();
+        assert!(kept.connections < greedy.connections, "{kept:?}");
+        assert_eq!(kept.connections_per_address, 5);
+        let modest = Limits {
+            connections: 1,
+            ..greedy
+        };
+        assert_eq!(modest.within_open_files(), modest);
+    }
 
     #[test]
     fn one_address_cannot_take_every_slot_and_gives_back_what_it_took() {

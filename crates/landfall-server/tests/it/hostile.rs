@@ -37,7 +37,6 @@ impl Faces for Fragile {
 fn limits() -> Limits {
     Limits {
         body: Duration::from_millis(200),
-        idle: Duration::from_millis(300),
         ..Limits::default()
     }
 }
@@ -112,7 +111,11 @@ async fn bodies_that_are_too_large_or_never_end_are_given_up() {
 
 #[tokio::test]
 async fn a_head_that_never_ends_and_a_silent_peer_lose_their_connection() {
-    let door = Door::open(Arc::new(Fragile), limits()).await;
+    let impatient = Limits {
+        idle: Duration::from_secs(1),
+        ..limits()
+    };
+    let door = Door::open(Arc::new(Fragile), impatient).await;
     for sent in ["", "GET /a HTTP/1.1\r\nHost: x\r\nX: "] {
         let told = door.ask(sent).await;
         assert!(matches!(told.status, 0 | 408), "{told:?}");
