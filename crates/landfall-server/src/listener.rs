@@ -3,6 +3,7 @@
 
 mod limits;
 mod plain;
+mod stalled;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 pub use limits::{Limits, Slots};
+use stalled::Stalling;
 
 use crate::stop::Stop;
 use crate::time;
@@ -117,7 +119,9 @@ async fn connection<F: Faces>(
         if plain::turned_away(&mut stream).await? {
             return Ok(None);
         }
-        tls.accept(stream).await.map(Some)
+        tls.accept(Stalling::new(stream, limits.body))
+            .await
+            .map(Some)
     };
     let stream = match time::timeout(limits.handshake, handshake).await {
         Ok(Ok(Some(stream))) => stream,

@@ -16,7 +16,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// A request's head arrives within this span; a kept connection may idle as long.
     pub idle: Duration,
-    /// A request's body arrives within this span.
+    /// A request's body arrives within this span; a peer that reads nothing of a reply for as long is
+    /// cut off.
     pub body: Duration,
     /// Largest request head, in bytes.
     pub head: usize,

@@ -11,7 +11,7 @@ use landfall_server::listener::{Chain, Faces, Limits, Unread};
 use landfall_wire::message::{Reply, Request};
 use peer::{Dev, Door, Told};
 
-/// Answers with the size of what it read; panics when it is asked to.
+/// Answers with the size of what it read, or at length; panics when it is asked to.
 struct Fragile;
 
 impl Faces for Fragile {
@@ -27,6 +27,9 @@ impl Faces for Fragile {
         unread: Option<Unread>,
     ) -> Reply {
         assert_ne!(request.path, "/panic", "asked to");
+        if request.path == "/long" {
+            return Reply::json(StatusCode::OK, &"x".repeat(1 << 20).into());
+        }
         Reply::json(
             StatusCode::OK,
             &serde_json::json!({"read": request.body.len(), "unread": format!("{unread:?}")}),
@@ -120,6 +123,20 @@ async fn a_head_that_never_ends_and_a_silent_peer_lose_their_connection() {
         let told = door.ask(sent).await;
         assert!(matches!(told.status, 0 | 408), "{told:?}");
     }
+    assert_eq!(
+        door.ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_is_cut_off() {
+    let door = Door::open(Arc::new(Fragile), limits()).await;
+    let mut peer = door.connect().await;
+    let sent = peer
+        .write_until_refused("GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    assert!(door.settles_at(0).await, "open after {sent} requests");
     assert_eq!(
         door.ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
         200

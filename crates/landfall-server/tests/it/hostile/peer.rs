@@ -53,6 +53,18 @@ impl Peer {
         Peer(stream.expect("a TLS session"))
     }
 
+    /// Sends `text` again and again, reads nothing, and says how often it was taken.
+    pub(super) async fn write_until_refused(&mut self, text: &str) -> usize {
+        let mut sent = 0;
+        let writing = async {
+            while sent < 100 && self.0.write_all(text.as_bytes()).await.is_ok() {
+                sent += 1;
+            }
+        };
+        soon(writing).await;
+        sent
+    }
+
     /// Sends `text` and reads one reply, or until the server closes.
     pub(super) async fn ask(&mut self, text: &str) -> Told {
         // A server that refuses early closes before all is written; its reply is there all the same.
