@@ -289,6 +289,13 @@ fn warn_of_other_port(bind: IpAddr, port: u16, error: &io::Error) {
     }
 }
 
+fn warn_of_closed_door(address: IpAddr, port: u16, error: &io::Error) {
+    eprintln!(
+        "warning: port {port} on {address} cannot be bound ({error}): what goes by that address here is out of reach.\n  \
+         fix:   see what holds it (`ss -ltnp`), stop that, and start again"
+    );
+}
+
 fn refused(bind: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -344,7 +351,8 @@ async fn open_doors(
         if let Err(error) = running.listen(SocketAddr::new(address, port)).await
             && address != IpAddr::V6(Ipv6Addr::LOCALHOST)
         {
-            return Err(refused(address, port, &error));
+            // One further service out of reach is no reason to keep all others down.
+            warn_of_closed_door(address, port, &error);
         }
     }
     Ok(())

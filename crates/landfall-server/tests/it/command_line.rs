@@ -18,25 +18,45 @@ struct Dev {
     child: Child,
 }
 
+fn serve(folder: &TempDir, port: &str) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
+        .args(["dev", "--https-port", port, "--admin-port", "0", "--data"])
+        .arg(folder.path().join("data"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let out = BufReader::new(child.stdout.take().expect("stdout"));
+    let ready = out
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.starts_with("Stop with"));
+    assert!(ready, "the server ended before it was ready");
+    child
+}
+
 impl Dev {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let free = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = free.local_addr().expect("address").port().to_string();
         drop(free);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
-            .args(["dev", "--https-port", &port, "--admin-port", "0", "--data"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let out = BufReader::new(child.stdout.take().expect("stdout"));
-        let ready = out
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.starts_with("Stop with"));
-        assert!(ready, "the server ended before it was ready");
+        let child = serve(&folder, &port);
         Dev { folder, child }
+    }
+
+    /// Ends the server at once and starts it again on the same folder and port.
+    fn restart(&mut self) {
+        let port = self.port().to_string();
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+        self.child = serve(&self.folder, &port);
+    }
+
+    fn port(&self) -> u16 {
+        let said = std::fs::read(self.data().join("dev.json")).expect("written when ready");
+        let said: Json = serde_json::from_slice(&said).expect("JSON");
+        let port = said["httpsPort"].as_u64().expect("a port");
+        u16::try_from(port).expect("a port")
     }
 
     fn data(&self) -> PathBuf {
@@ -326,6 +346,34 @@ fn a_ca_certificate_is_proved_and_named_by_a_group() {
     dev.fails(4, &stale);
     dev.says(&["ca", "delete", "factory-ca"]);
     dev.fails(3, &["ca", "show", "factory-ca"]);
+}
+
+#[test]
+fn a_service_whose_address_is_taken_does_not_keep_the_others_down() {
+    let mut dev = Dev::start();
+    let second = dev.json(&["service", "create", "second"]);
+    let third = dev.json(&["service", "create", "third"]);
+    let addresses = [
+        text(&second, "/hubHostNames/0"),
+        text(&third, "/hubHostNames/0"),
+    ];
+    assert_ne!(
+        addresses[0], addresses[1],
+        "each pair has an address of its own"
+    );
+    dev.says(&["enrollment", "create", "dev-1", "--service", "third"]);
+
+    // Both come back at their addresses after a restart.
+    dev.restart();
+    dev.says(&["enrollment", "list", "--service", "second"]);
+    dev.says(&["enrollment", "show", "dev-1", "--service", "third"]);
+
+    dev.child.kill().expect("killed");
+    dev.child.wait().expect("ended");
+    let _holder = TcpListener::bind((addresses[0], dev.port())).expect("bind");
+    dev.restart();
+    dev.says(&["enrollment", "show", "dev-1", "--service", "third"]);
+    dev.says(&["enrollment", "list"]);
 }
 
 #[test]
