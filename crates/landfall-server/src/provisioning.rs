@@ -7,17 +7,18 @@
 
 mod admission;
 mod findings;
+mod resume;
 mod trust;
 mod turns;
 
 use std::time::Duration;
 
-use landfall_core::authentication::Verdict;
+use landfall_core::enrollment::EnrollmentTerms;
 use landfall_core::error::Error;
 use landfall_core::exchange::{Action, Exchange};
-use landfall_core::id::{Etag, OperationId};
+use landfall_core::id::{Etag, IdScope, OperationId, RegistrationId};
 use landfall_core::linked_hub::{HubRegistry, Placed};
-use landfall_core::registration::operation::{Admission, Operation, Progress, Step};
+use landfall_core::registration::operation::{Admission, Operation, Step};
 use landfall_core::registration::{EnrollmentRef, Registration};
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::{Change, CommitError, Expect, Guard, Store, Write};
@@ -119,7 +120,12 @@ where
             let id = operation.id.clone();
             attempt.about(&id);
             let change = Change {
-                guards: enrollment_guards(&admitted.service, &admitted.verdict, exchange),
+                guards: enrollment_guards(
+                    &exchange.id_scope,
+                    &exchange.registration_id,
+                    admitted.verdict.attested.enrollment(),
+                    &admitted.verdict.terms,
+                ),
                 ..Change::default()
             };
             let before = expect(admitted.before.as_ref());
@@ -274,76 +280,6 @@ where
     fn etag(&self) -> Etag {
         Etag::draw(&*self.backend.entropy)
     }
-
-    /// Continues an operation that was written down before its end, after a crash or from another
-    /// node. What was decided stays; nothing is asked twice.
-    ///
-    /// # Errors
-    /// `Unavailable` when the store cannot be used now; the operation stays as it was.
-    pub async fn resume(&self, operation: Operation, attempt: &mut Attempt) -> Result<(), Error> {
-        let store = &self.backend.store;
-        let (scope, id) = (
-            operation.id_scope.clone(),
-            operation.registration_id.clone(),
-        );
-        let service = store
-            .service(&scope)
-            .await
-            .map_err(|error| unreadable(Stage::Service, &error, attempt))?;
-        let Some(service) = service else {
-            return Ok(());
-        };
-        let mut before = match &operation.progress {
-            Progress::Accepted(admission) | Progress::Allocated(admission, _, _) => {
-                expect(admission.before.as_ref())
-            }
-            Progress::Finished(_) => return Ok(()),
-        };
-        for _ in 0..TRIES {
-            let recorded = self
-                .advance(
-                    operation.clone(),
-                    &service,
-                    Change::default(),
-                    before.clone(),
-                    attempt,
-                )
-                .await?;
-            if matches!(recorded, Recorded::Done) {
-                return Ok(());
-            }
-            let current = store
-                .registration(&scope, &id)
-                .await
-                .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
-            match current {
-                // The hub's record changed, not the registration: the same step again.
-                current if expect(current.as_ref()) == before => {}
-                // Another registration of the same id ended meanwhile: its result is this one's too.
-                Some(current) => return self.finish_as(operation, current, attempt).await,
-                // An operator removed the registration that there was.
-                None => before = Expect::Absent,
-            }
-        }
-        attempt.stop(Stage::Record, &findings::contended(&id));
-        Err(Error::Unavailable(COME_BACK))
-    }
-
-    async fn finish_as(
-        &self,
-        operation: Operation,
-        registration: Registration,
-        attempt: &mut Attempt,
-    ) -> Result<(), Error> {
-        let finished = Operation {
-            progress: Progress::Finished(Box::new(registration)),
-            updated: self.backend.clock.now(),
-            ..operation
-        };
-        self.record(Change::of(Write::PutOperation(Box::new(finished))), attempt)
-            .await
-            .map(|_| ())
-    }
 }
 
 /// What the registration's row must still be when the operation that began from it ends.
@@ -354,18 +290,17 @@ fn expect(before: Option<&Registration>) -> Expect {
 /// The enrollment must be the one that was judged: a change in between is judged again. So is an
 /// individual enrollment that was made in between, which alone decides for its id.
 fn enrollment_guards(
-    service: &ProvisioningService,
-    verdict: &Verdict,
-    exchange: &Exchange,
+    scope: &IdScope,
+    id: &RegistrationId,
+    enrollment: &EnrollmentRef,
+    terms: &EnrollmentTerms,
 ) -> Vec<Guard> {
-    let scope = &service.id_scope;
-    let judged = Expect::Etag(verdict.terms.etag.clone());
-    let individual =
-        |expect| Guard::Individual(scope.clone(), exchange.registration_id.clone(), expect);
-    match verdict.attested.enrollment() {
+    let judged = Expect::Etag(terms.etag.clone());
+    let individual = |expect| Guard::Individual(scope.clone(), id.clone(), expect);
+    match enrollment {
         EnrollmentRef::Individual => vec![individual(judged)],
-        EnrollmentRef::Group(id) => vec![
-            Guard::Group(scope.clone(), id.clone(), judged),
+        EnrollmentRef::Group(group) => vec![
+            Guard::Group(scope.clone(), group.clone(), judged),
             individual(Expect::Absent),
         ],
     }

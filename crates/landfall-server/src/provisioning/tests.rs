@@ -16,6 +16,7 @@ use landfall_core::id::{
 };
 use landfall_core::linked_hub::PlacementError;
 use landfall_core::linked_hub::{HubCredential, LinkedHub, Placement};
+use landfall_core::registration::operation::Progress;
 use landfall_core::registration::{Assignment, RegistrationStatus, Substatus};
 use landfall_core::sas::{SasToken, sign};
 use landfall_core::secret::KeyPair;

@@ -191,3 +191,34 @@ async fn a_cut_operation_ends_although_its_record_was_deleted_meanwhile() {
         continues(&road, &visitor, &operation).await;
     }
 }
+
+#[tokio::test]
+async fn a_cut_operation_makes_no_device_once_its_enrollment_is_closed() {
+    for cut in CUTS {
+        let (road, visitor) = road_with_a_device().await;
+        let operation = write_down(&road, cut).await;
+        let closed = json!({"attestation": keys(1, 2), "provisioningStatus": "disabled"});
+        road.put("/enrollments/dev-1", closed).await;
+        let road = road.after_a_kill();
+        assert_eq!(road.resume().await, 1);
+        let (status, body) = road
+            .poll(&visitor, &operation)
+            .await
+            .expect("known, never 404");
+        assert_eq!((status, body["status"].as_str()), (200, Some("disabled")));
+
+        let operation = write_down(&road, cut).await;
+        let id = RegistrationId::parse(ID).expect("valid");
+        let gone = Write::DeleteIndividual(id_scope(SCOPE), id, Expect::Present);
+        road.bench.write(gone).await;
+        let road = road.after_a_kill();
+        assert_eq!(road.resume().await, 1);
+        assert_eq!(road.resume().await, 0, "it ended");
+        let refused = road.poll(&visitor, &operation).await;
+        assert_eq!(
+            refused.expect_err("deleted"),
+            landfall_core::error::Error::Unauthorized
+        );
+        assert!(road.devices().await.is_empty());
+    }
+}
