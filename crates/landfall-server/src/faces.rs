@@ -57,6 +57,16 @@ impl<S: HubStore> Faces for AllFaces<S> {
         }
     }
 
+    fn unreadable_head(&self, peer: SocketAddr) -> Reply {
+        let tracking = TrackingId::draw(&*self.backend.entropy);
+        tracing::info!(tracking_id = %tracking, %peer, "the head of a request could not be read");
+        let error = Error::Unreadable(
+            "The head of the request cannot be read: send HTTP/1.1, with fewer or shorter headers."
+                .to_owned(),
+        );
+        fault::reply(&error, &tracking, self.backend.clock.now())
+    }
+
     async fn answer(
         &self,
         peer: SocketAddr,

@@ -4,6 +4,7 @@
 mod limits;
 mod plain;
 mod stalled;
+mod unheaded;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use limits::{Limits, Slots};
 use stalled::Stalling;
+use unheaded::Exchanging;
 
 use crate::stop::Stop;
 use crate::time;
@@ -48,6 +50,9 @@ pub trait Faces: Send + Sync + 'static {
     /// The largest body to read for this request, in bytes. Its head is there, its body is not:
     /// whoever proves nothing need not be given much room.
     fn body_limit(&self, head: &Request) -> impl Future<Output = usize> + Send;
+
+    /// The refusal of a request whose head could not be read; the connection ends after it.
+    fn unreadable_head(&self, peer: SocketAddr) -> Reply;
 
     /// Answers one request. `unread` says that the body could not be read; the request's is empty.
     fn answer(
@@ -143,10 +148,13 @@ async fn connection<F: Faces>(
         let (faces, chain) = (Arc::clone(&faces), Arc::clone(&chain));
         async move { Ok::<_, Infallible>(exchange(&*faces, peer, chain, request, limits).await) }
     });
+    let stream = Exchanging::new(stream, || faces.unreadable_head(peer));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(limits.head)
+        // Whole replies in one piece, so that a refusal of the library's own can be told.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

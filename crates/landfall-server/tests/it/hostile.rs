@@ -19,6 +19,10 @@ impl Faces for Fragile {
         1024
     }
 
+    fn unreadable_head(&self, _peer: SocketAddr) -> Reply {
+        Reply::json(StatusCode::BAD_REQUEST, &"unreadable".into())
+    }
+
     async fn answer(
         &self,
         _peer: SocketAddr,
@@ -224,4 +228,33 @@ async fn large_bodies_are_read_from_proven_operators_only() {
         (401, 401_002),
         "and the server lives on"
     );
+}
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_refused_like_everything_else() {
+    let dev = Dev::start().await;
+    for (line, headers) in [
+        ("GET /", ""),
+        ("GET / HTTP/1.1", "Bad Name: x\r\n"),
+        (
+            "GET / HTTP/1.1",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+        ),
+        ("PUT / HTTP/1.1", "Content-Length: -1\r\n"),
+        ("GET / HTTP/1.1", &*"X: y\r\n".repeat(300)),
+        (
+            "GET / HTTP/1.1",
+            &*format!("X: {}\r\n", "y".repeat(300_000)),
+        ),
+    ] {
+        let told = dev
+            .tell(&format!("{line}\r\nHost: x\r\n{headers}\r\n"))
+            .await;
+        assert_eq!(
+            (told.status, typed(&told)),
+            (400, 400_000),
+            "{line} {headers:.20}"
+        );
+        assert_eq!(told.header("connection"), Some("close"));
+    }
 }

@@ -260,6 +260,18 @@ impl Dev {
         )
     }
 
+    async fn connect(&self) -> Peer {
+        let port = self.facts["httpsPort"]
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok());
+        Peer::connect(port.expect("a port"), &self.folder.path().join("ca.pem")).await
+    }
+
+    /// Sends a text as it is, on a connection of its own.
+    pub(super) async fn tell(&self, text: &str) -> Told {
+        self.connect().await.ask(text).await
+    }
+
     /// Asks on a connection of its own; without a header when `authorization` is empty.
     pub(super) async fn ask(
         &self,
@@ -268,17 +280,12 @@ impl Dev {
         authorization: &str,
         body: &str,
     ) -> Told {
-        let port = self.facts["httpsPort"]
-            .as_u64()
-            .and_then(|port| u16::try_from(port).ok());
-        let ca = self.folder.path().join("ca.pem");
-        let mut peer = Peer::connect(port.expect("a port"), &ca).await;
         let authorization = match authorization {
             "" => String::new(),
             value => format!("Authorization: {value}\r\n"),
         };
         let length = body.len();
-        peer.ask(&format!(
+        self.tell(&format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{authorization}Content-Length: {length}\r\n\r\n{body}"
         ))
         .await
