@@ -2,18 +2,22 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use landfall_core::document::JsonObject;
-use landfall_wire::client::service::{
-    attestation_mechanism, delete_enrollment, enrollment, query_enrollments,
-};
+use landfall_wire::client::service::attestation_mechanism;
 use landfall_wire::route::Collection;
 use serde_json::{Value as Json, json};
 
 use super::connect::{Connect, Session, secret};
 use super::outcome::Failure;
 use super::print;
+use super::record::kind::Kind;
 use super::record::{self, RecordFields, Removed, ReprovisionPolicy};
 
-const KIND: Collection = Collection::Individuals;
+const KIND: Kind = Kind {
+    collection: Collection::Individuals,
+    noun: "enrollment",
+    columns: &LIST,
+    sheet: &SHEET,
+};
 
 const LIST: [print::Column; 6] = [
     ("ENROLLMENT ID", "/registrationId"),
@@ -328,7 +332,7 @@ impl Update {
         let kind = self.kind(&stored);
         let attestation = match kind {
             AttestationType::SymmetricKey => {
-                let request = attestation_mechanism(&session.authorization, KIND, id);
+                let request = attestation_mechanism(&session.authorization, KIND.collection, id);
                 let current = session.call(request).await?;
                 self.fields.symmetric_key(Some(&current))?
             }
@@ -356,63 +360,30 @@ impl EnrollmentCommand {
         match self.action {
             Action::Create(options) => {
                 let record = options.record()?;
-                let mut session = connect.service().await?;
-                let target = (KIND, options.id.text());
-                record::put(
-                    connect,
-                    &mut session,
-                    target,
-                    &record,
-                    None,
-                    (options.keys, &SHEET),
-                )
-                .await
+                let id = options.id.text();
+                KIND.create(connect, id, &record, options.keys).await
             }
-            Action::Show(options) => {
-                record::show(connect, (KIND, options.id.text()), (options.keys, &SHEET)).await
-            }
-            Action::List(options) => {
-                let mut session = connect.service().await?;
-                let mut list = Json::Array(
-                    session
-                        .all(options.top, |who, pages| {
-                            query_enrollments(who, KIND, &options.query, pages)
-                        })
-                        .await?,
-                );
-                print::without_keys(&mut list);
-                print::result(connect.json, &list, |list| {
-                    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-                    print::table(&LIST, list, "No enrollments.")
-                });
-                Ok(())
-            }
+            Action::Show(options) => KIND.show(connect, options.id.text(), options.keys).await,
+            Action::List(options) => KIND.list(connect, &options.query, options.top).await,
             Action::Update(options) => {
                 let mut session = connect.service().await?;
                 let id = options.id.text();
-                let request = enrollment(&session.authorization, KIND, id);
-                let stored = session.call(request).await?;
+                let stored = KIND.read(&mut session, id).await?;
                 let etag = record::etag(options.etag.as_deref(), &stored);
                 let record = options.record(&mut session, stored).await?;
-                let shown: (bool, &[print::Column]) = (options.keys, &SHEET);
-                record::put(
+                KIND.put(
                     connect,
                     &mut session,
-                    (KIND, id),
+                    id,
                     &record,
                     Some(&etag),
-                    shown,
+                    options.keys,
                 )
                 .await
             }
             Action::Delete(options) => {
-                let mut session = connect.service().await?;
-                let id = options.id.text();
-                let etag = options.etag.as_deref();
-                let request = delete_enrollment(&session.authorization, KIND, id, etag);
-                session.call(request).await?;
-                print::done(connect.json, &format!("Deleted enrollment {id}."));
-                Ok(())
+                KIND.delete(connect, options.id.text(), options.etag.as_deref())
+                    .await
             }
         }
     }

@@ -3,18 +3,22 @@
 use clap::{Args, Subcommand};
 use landfall_core::document::JsonObject;
 use landfall_core::secret::SymmetricKey;
-use landfall_wire::client::service::{
-    attestation_mechanism, delete_enrollment, enrollment, query_enrollments,
-};
+use landfall_wire::client::service::attestation_mechanism;
 use landfall_wire::route::Collection;
 use serde_json::{Value as Json, json};
 
 use super::connect::{Connect, Session};
 use super::outcome::{Exit, Failure};
+use super::record::kind::Kind;
 use super::record::{self, RecordFields, Removed, ReprovisionPolicy};
 use super::{key, print};
 
-const KIND: Collection = Collection::Groups;
+const KIND: Kind = Kind {
+    collection: Collection::Groups,
+    noun: "enrollment group",
+    columns: &LIST,
+    sheet: &SHEET,
+};
 
 const LIST: [print::Column; 6] = [
     ("GROUP ID", "/enrollmentGroupId"),
@@ -250,7 +254,8 @@ impl Update {
             self.fields
                 .x509("signingCertificates", current, &self.removed)?
         } else {
-            let request = attestation_mechanism(&session.authorization, KIND, self.id.text());
+            let request =
+                attestation_mechanism(&session.authorization, KIND.collection, self.id.text());
             let current = session.call(request).await?;
             self.fields.symmetric_key(Some(&current))?
         };
@@ -270,7 +275,7 @@ impl ComputeDeviceKey {
         }
         let id = self.group_id.as_deref().unwrap_or_default();
         let mut session = connect.service().await?;
-        let request = attestation_mechanism(&session.authorization, KIND, id);
+        let request = attestation_mechanism(&session.authorization, KIND.collection, id);
         let mechanism = session.call(request).await?;
         let text = mechanism
             .pointer("/symmetricKey/primaryKey")
@@ -293,63 +298,30 @@ impl GroupCommand {
         match self.action {
             Action::Create(options) => {
                 let record = options.record()?;
-                let mut session = connect.service().await?;
-                let target = (KIND, options.id.text());
-                record::put(
-                    connect,
-                    &mut session,
-                    target,
-                    &record,
-                    None,
-                    (options.keys, &SHEET),
-                )
-                .await
+                let id = options.id.text();
+                KIND.create(connect, id, &record, options.keys).await
             }
-            Action::Show(options) => {
-                record::show(connect, (KIND, options.id.text()), (options.keys, &SHEET)).await
-            }
-            Action::List(options) => {
-                let mut session = connect.service().await?;
-                let mut list = Json::Array(
-                    session
-                        .all(options.top, |who, pages| {
-                            query_enrollments(who, KIND, &options.query, pages)
-                        })
-                        .await?,
-                );
-                print::without_keys(&mut list);
-                print::result(connect.json, &list, |list| {
-                    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-                    print::table(&LIST, list, "No enrollment groups.")
-                });
-                Ok(())
-            }
+            Action::Show(options) => KIND.show(connect, options.id.text(), options.keys).await,
+            Action::List(options) => KIND.list(connect, &options.query, options.top).await,
             Action::Update(options) => {
                 let mut session = connect.service().await?;
                 let id = options.id.text();
-                let request = enrollment(&session.authorization, KIND, id);
-                let stored = session.call(request).await?;
+                let stored = KIND.read(&mut session, id).await?;
                 let etag = record::etag(options.etag.as_deref(), &stored);
                 let record = options.record(&mut session, stored).await?;
-                let shown: (bool, &[print::Column]) = (options.keys, &SHEET);
-                record::put(
+                KIND.put(
                     connect,
                     &mut session,
-                    (KIND, id),
+                    id,
                     &record,
                     Some(&etag),
-                    shown,
+                    options.keys,
                 )
                 .await
             }
             Action::Delete(options) => {
-                let mut session = connect.service().await?;
-                let id = options.id.text();
-                let etag = options.etag.as_deref();
-                let request = delete_enrollment(&session.authorization, KIND, id, etag);
-                session.call(request).await?;
-                print::done(connect.json, &format!("Deleted enrollment group {id}."));
-                Ok(())
+                KIND.delete(connect, options.id.text(), options.etag.as_deref())
+                    .await
             }
             Action::ComputeDeviceKey(options) => {
                 let group_key = options.group_key(connect).await?;

@@ -1,5 +1,8 @@
 //! The fields of an enrollment that individual enrollments and groups share, as flags, and what they
-//! do to a record of the service API. `enrollment` and `group` add their own.
+//! do to a record of the service API. `enrollment` and `group` add their own; the calls are
+//! [`kind`]'s.
+
+pub mod kind;
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +12,8 @@ use clap::{Args, ValueEnum};
 use landfall_core::document::JsonObject;
 use serde_json::{Value as Json, json};
 
-use super::connect::{Connect, Session, secret};
+use super::connect::secret;
 use super::outcome::Failure;
-use super::print;
-use landfall_wire::client::service::{attestation_mechanism, enrollment, put_enrollment};
-use landfall_wire::route::Collection;
 
 /// `enabled` or `disabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -388,50 +388,6 @@ fn place(record: &mut JsonObject, path: &[&str], value: Json) {
     if let Some(member) = member.as_object_mut() {
         place(member, rest, value);
     }
-}
-
-/// Puts a record and prints what the service made of it, with its keys when asked.
-pub async fn put(
-    connect: &Connect,
-    session: &mut Session,
-    target: (Collection, &str),
-    record: &Json,
-    etag: Option<&str>,
-    shown: (bool, &[print::Column]),
-) -> Result<(), Failure> {
-    let (collection, id) = target;
-    let request = put_enrollment(&session.authorization, collection, id, record, etag);
-    let answer = session.call(request).await?;
-    print_record(connect, session, target, answer, shown).await
-}
-
-/// Reads a record and prints it, with its keys when asked.
-pub async fn show(
-    connect: &Connect,
-    target: (Collection, &str),
-    shown: (bool, &[print::Column]),
-) -> Result<(), Failure> {
-    let mut session = connect.service().await?;
-    let request = enrollment(&session.authorization, target.0, target.1);
-    let answer = session.call(request).await?;
-    print_record(connect, &mut session, target, answer, shown).await
-}
-
-async fn print_record(
-    connect: &Connect,
-    session: &mut Session,
-    (collection, id): (Collection, &str),
-    mut answer: Json,
-    (keys, fields): (bool, &[print::Column]),
-) -> Result<(), Failure> {
-    if keys {
-        let request = attestation_mechanism(&session.authorization, collection, id);
-        answer["attestation"] = session.call(request).await?;
-    } else {
-        print::without_keys(&mut answer);
-    }
-    print::result(connect.json, &answer, |record| print::sheet(fields, record));
-    Ok(())
 }
 
 #[cfg(test)]
