@@ -4,31 +4,23 @@
 //!
 //! Source: docs/protocol/service-api.md §7 [D], docs/protocol/x509.md §2 [D].
 
+mod group;
+mod individual;
 mod trust;
 
-use std::sync::Arc;
-
+pub use group::{by_group, by_own_group};
+pub use individual::by_individual;
 pub use trust::Trust;
 
 use crate::attestation::symmetric_key::diagnosis::Suspect;
-use crate::attestation::{
-    AttestationKind, AttestationMechanism, Attested, Evidence, X509Attestation, symmetric_key, x509,
-};
+use crate::attestation::{Attested, Evidence, symmetric_key};
 use crate::certificate::Certificate;
 use crate::clock::Timestamp;
-use crate::enrollment::{
-    EnrollmentGroup, EnrollmentTerms, IndividualEnrollment, ProvisioningStatus,
-};
+use crate::enrollment::{EnrollmentTerms, ProvisioningStatus};
 use crate::error::Error;
 use crate::id::{DeviceId, IdScope, RegistrationId};
-use crate::linked_hub::HubCredential;
-use crate::registration::{EnrollmentRef, Registration};
 use crate::sas::SasToken;
-use crate::secret::KeyPair;
 use crate::trace::Finding;
-
-/// Most groups whose keys a wrong signature is diagnosed against.
-const MOST_SUSPECTS: usize = 256;
 
 /// A device that was let in, or whose enrollment is known and disabled.
 #[derive(Debug, Clone)]
@@ -145,281 +137,6 @@ fn unreadable_link(place: usize, error: &str) -> Finding {
     )
 }
 
-/// Holds the proof against the individual enrollment of this registration id, which alone decides.
-///
-/// # Errors
-/// A refusal when the evidence is of another kind than the enrollment's, or fails its check.
-pub fn by_individual(
-    claim: Claim<'_>,
-    proof: &Proof<'_>,
-    enrollment: &IndividualEnrollment,
-    trust: &Trust,
-) -> Result<Verdict, Refusal> {
-    let credential = match &enrollment.attestation {
-        AttestationMechanism::SymmetricKey(keys) => individual_keys(claim, proof, keys)?,
-        AttestationMechanism::X509(x509) => individual_certificate(claim, proof, x509, trust)?,
-        AttestationMechanism::Tpm(_) => return Err(tpm_not_served()),
-    };
-    let device_id = match &enrollment.device_id {
-        Some(device_id) => device_id.clone(),
-        None => device_id_from(claim.registration_id)?,
-    };
-    Ok(Verdict {
-        attested: Attested {
-            enrollment: EnrollmentRef::Individual,
-            kind: enrollment.attestation.kind(),
-            credential,
-        },
-        terms: enrollment.terms.clone(),
-        device_id,
-        note: format!("individual enrollment '{}'", enrollment.registration_id),
-    })
-}
-
-fn individual_keys(
-    claim: Claim<'_>,
-    proof: &Proof<'_>,
-    keys: &KeyPair,
-) -> Result<HubCredential, Refusal> {
-    let Some(token) = proof.token else {
-        return Err(Refusal::of(other_mechanism(
-            AttestationKind::SymmetricKey,
-            proof,
-        )));
-    };
-    if symmetric_key::signed_by_pair(token, keys) {
-        return Ok(HubCredential::Keys(keys.clone()));
-    }
-    Err(Refusal {
-        public: Error::Unauthorized,
-        finding: Box::new(symmetric_key::wrong_signature(
-            "the primary or secondary key of the individual enrollment",
-        )),
-        diagnosis: Some(Box::new(Diagnosis {
-            token: token.clone(),
-            registration_id: claim.registration_id.clone(),
-            suspects: vec![Suspect::Individual(keys.clone())],
-        })),
-    })
-}
-
-fn individual_certificate(
-    claim: Claim<'_>,
-    proof: &Proof<'_>,
-    attestation: &X509Attestation,
-    trust: &Trust,
-) -> Result<HubCredential, Refusal> {
-    let Some(leaf) = proof.chain.first() else {
-        return Err(Refusal::of(other_mechanism(AttestationKind::X509, proof)));
-    };
-    match attestation {
-        X509Attestation::Client(slots) => {
-            x509::check_individual(slots, leaf, claim.registration_id, claim.now)
-                .map_err(Refusal::of)?;
-            Ok(x509::hub_credential_of_slots(slots).unwrap_or_else(|| x509::hub_credential(leaf)))
-        }
-        X509Attestation::CaReference(names) => {
-            x509::check_individual_ca_reference(
-                &proof.chain,
-                &trust.references(names),
-                trust.verified(),
-                claim.registration_id,
-                claim.now,
-            )
-            .map_err(Refusal::of)?;
-            Ok(x509::hub_credential(leaf))
-        }
-        X509Attestation::Signing(_) => Err(Refusal::of(Finding::new(
-            "x509.form",
-            "client certificates or CA references on an individual enrollment",
-            "signing certificates",
-            "Signing certificates belong to enrollment groups.",
-        ))),
-    }
-}
-
-/// Finds the group that lets this device in, when it has no individual enrollment.
-///
-/// A device that registered before is held against its own group first, so that the number of groups
-/// does not matter to it.
-///
-/// # Errors
-/// A refusal when no group matches, or when the id belongs to another group's device.
-pub fn by_group(
-    claim: Claim<'_>,
-    proof: &Proof<'_>,
-    trust: &Trust,
-    registration: Option<&Registration>,
-    require_verified_chain: bool,
-) -> Result<Verdict, Refusal> {
-    let (group, credential, kind, note) = if let Some(token) = proof.token {
-        let (group, keys) = group_by_token(claim, token, trust, registration)?;
-        let note = format!("enrollment group '{}', derived symmetric key", group.id);
-        (
-            group,
-            HubCredential::Keys(keys),
-            AttestationKind::SymmetricKey,
-            note,
-        )
-    } else if let Some(leaf) = proof.chain.first() {
-        let found = x509::find_group(
-            &proof.chain,
-            trust.anchors(),
-            trust.verified(),
-            claim.registration_id,
-            claim.now,
-            require_verified_chain,
-        )
-        .map_err(|finding| Refusal::of(x509::name_missing_references(finding, trust.gone())))?;
-        let group = trust
-            .group(&found.group)
-            .ok_or_else(|| Refusal::of(group_gone()))?;
-        let note = format!(
-            "enrollment group '{}', chain {}",
-            group.id,
-            found.path.join(" <- ")
-        );
-        (
-            group,
-            x509::hub_credential(leaf),
-            AttestationKind::X509,
-            note,
-        )
-    } else {
-        return Err(tpm_not_served());
-    };
-    refuse_takeover(&group, registration)?;
-    Ok(Verdict {
-        attested: Attested {
-            enrollment: EnrollmentRef::Group(group.id.clone()),
-            kind,
-            credential,
-        },
-        terms: group.terms.clone(),
-        device_id: device_id_from(claim.registration_id)?,
-        note,
-    })
-}
-
-/// Holds a returning device's token against the keys of its own group alone; `None` when they did not
-/// make it, or the device has no such group. Cheap, however many groups there are.
-pub fn by_own_group(
-    claim: Claim<'_>,
-    proof: &Proof<'_>,
-    trust: &Trust,
-    registration: Option<&Registration>,
-) -> Option<Verdict> {
-    let group = known_group(trust, registration)?;
-    let derived = signed_by(&group, claim, proof.token?)?;
-    Some(Verdict {
-        attested: Attested {
-            enrollment: EnrollmentRef::Group(group.id.clone()),
-            kind: AttestationKind::SymmetricKey,
-            credential: HubCredential::Keys(derived),
-        },
-        terms: group.terms.clone(),
-        device_id: device_id_from(claim.registration_id).ok()?,
-        note: format!("enrollment group '{}', derived symmetric key", group.id),
-    })
-}
-
-/// The group that the device came through before, while it exists.
-fn known_group(trust: &Trust, registration: Option<&Registration>) -> Option<Arc<EnrollmentGroup>> {
-    registration.and_then(|before| match &before.enrollment {
-        EnrollmentRef::Group(id) => trust.group(id),
-        EnrollmentRef::Individual => None,
-    })
-}
-
-fn signed_by(group: &EnrollmentGroup, claim: Claim<'_>, token: &SasToken) -> Option<KeyPair> {
-    match &group.attestation {
-        AttestationMechanism::SymmetricKey(keys) => {
-            symmetric_key::signed_by_group(token, keys, claim.registration_id)
-        }
-        _ => None,
-    }
-}
-
-fn group_by_token(
-    claim: Claim<'_>,
-    token: &SasToken,
-    trust: &Trust,
-    registration: Option<&Registration>,
-) -> Result<(Arc<EnrollmentGroup>, KeyPair), Refusal> {
-    known_group(trust, registration)
-        .iter()
-        .chain(trust.symmetric())
-        .find_map(|group| {
-            signed_by(group, claim, token).map(|derived| (Arc::clone(group), derived))
-        })
-        .ok_or_else(|| no_group_signed(claim, token, trust))
-}
-
-fn no_group_signed(claim: Claim<'_>, token: &SasToken, trust: &Trust) -> Refusal {
-    let groups = trust.symmetric();
-    if groups.is_empty() {
-        return Refusal::of(Finding::new(
-            "enrollment.none",
-            format!(
-                "an individual enrollment '{}', or an enrollment group with symmetric keys",
-                claim.registration_id
-            ),
-            "neither exists in this provisioning service",
-            format!(
-                "Create one: `landfall enrollment create --eid {}`.",
-                claim.registration_id
-            ),
-        ));
-    }
-    let suspects = groups
-        .iter()
-        .take(MOST_SUSPECTS)
-        .filter_map(|group| match &group.attestation {
-            AttestationMechanism::SymmetricKey(keys) => {
-                Some(Suspect::Group(group.id.to_string(), keys.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    Refusal {
-        public: Error::Unauthorized,
-        finding: Box::new(symmetric_key::wrong_signature(&format!(
-            "the key that one of {} enrollment group(s) gives for '{}' (it has no individual enrollment)",
-            groups.len(),
-            claim.registration_id
-        ))),
-        diagnosis: Some(Box::new(Diagnosis {
-            token: token.clone(),
-            registration_id: claim.registration_id.clone(),
-            suspects,
-        })),
-    }
-}
-
-/// Refuses a device whose id already belongs to another group: whoever holds one group's key or CA
-/// can make a credential for any id.
-///
-/// Source: docs/protocol/x509.md §2 [I].
-fn refuse_takeover(
-    group: &EnrollmentGroup,
-    registration: Option<&Registration>,
-) -> Result<(), Refusal> {
-    // A record without an assignment is nobody's device: the key of a disabled group must not be
-    // enough to reserve ids.
-    let held = registration.filter(|before| before.assignment.is_some());
-    match held.map(|before| &before.enrollment) {
-        Some(EnrollmentRef::Group(before)) if *before != group.id => {
-            Err(Refusal::of(Finding::new(
-                "enrollment.other_group",
-                format!("a registration through enrollment group '{before}', as before"),
-                format!("a credential of enrollment group '{}'", group.id),
-                "If the device really moved to another group, delete its record first: `landfall registration delete ID`.",
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn device_id_from(registration_id: &RegistrationId) -> Result<DeviceId, Refusal> {
     DeviceId::parse(registration_id.as_str()).map_err(|error| {
         Refusal::of(Finding::new(
@@ -429,33 +146,6 @@ fn device_id_from(registration_id: &RegistrationId) -> Result<DeviceId, Refusal>
             "Give the enrollment a device id of its own.",
         ))
     })
-}
-
-fn other_mechanism(wanted: AttestationKind, proof: &Proof<'_>) -> Finding {
-    let seen = match (proof.token, proof.chain.is_empty(), proof.tpm) {
-        (Some(_), _, _) => "a token",
-        (None, false, _) => "a client certificate",
-        (None, true, true) => "TPM keys",
-        (None, true, false) => "nothing",
-    };
-    Finding::new(
-        "enrollment.mechanism",
-        format!(
-            "{} evidence, as the individual enrollment for this id asks",
-            wanted.spoken()
-        ),
-        seen,
-        "An individual enrollment alone decides for its id. Change its attestation, or delete it if the device should come in through a group.",
-    )
-}
-
-fn group_gone() -> Finding {
-    Finding::new(
-        "enrollment.gone",
-        "the enrollment group that the chain leads to",
-        "it was deleted just now",
-        "Create the group again, or register with another credential.",
-    )
 }
 
 fn tpm_not_served() -> Refusal {

@@ -1,11 +1,13 @@
 //! Which enrollment decides, and what each refusal says.
 
 use super::*;
-use crate::enrollment::DeviceCapabilities;
+use crate::attestation::{AttestationKind, AttestationMechanism};
+use crate::enrollment::{DeviceCapabilities, EnrollmentGroup, IndividualEnrollment};
 use crate::id::{EnrollmentGroupId, Etag, HubHostName};
-use crate::registration::{Assignment, RegistrationStatus, Substatus};
+use crate::linked_hub::HubCredential;
+use crate::registration::{Assignment, EnrollmentRef, Registration, RegistrationStatus, Substatus};
 use crate::sas;
-use crate::secret::SymmetricKey;
+use crate::secret::{KeyPair, SymmetricKey};
 
 fn keys(seed: u8) -> KeyPair {
     KeyPair {
