@@ -1,7 +1,6 @@
 //! Devices and modules of embedded hubs: rows, reads and writes, with the path table of tags.
 
 mod record;
-mod revisions;
 mod selection;
 
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
@@ -9,11 +8,11 @@ use landfall_hub::device::{Device, Module};
 use landfall_hub::store::{HubExpect, HubSelection};
 
 use self::record::{DeviceRecord, ModuleRecord};
-pub(crate) use self::revisions::retire_hub;
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::expectation::meets_revision;
 use crate::hubs;
 use crate::record::{KeysRecord, column_word, from_text, id, open, seal, to_text};
+use crate::revisions;
 use crate::secret::Sealer;
 use crate::tags;
 

@@ -6,10 +6,10 @@ use landfall_hub::policy::{HubPolicy, Permissions};
 use landfall_hub::store::{DeviceCounts, HubExpect};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::retire_hub;
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::expectation::meets_revision;
 use crate::record::{AsText, KeysRecord, Micros, Version, from_text, open, seal, to_text};
+use crate::revisions;
 use crate::secret::Sealer;
 
 const TABLE: &str = "hubs";
@@ -129,7 +129,7 @@ pub(crate) fn put(
 
 /// Removes a hub and everything in it.
 pub(crate) fn delete(session: &Session, hub: &HubHostName) -> Result<(), Fault> {
-    retire_hub(session, hub)?;
+    revisions::retire_hub(session, hub)?;
     session.execute("DELETE FROM hubs WHERE hub = $1", &[hub.key().into()])?;
     Ok(())
 }

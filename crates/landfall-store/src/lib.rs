@@ -18,6 +18,7 @@ mod migrate;
 mod operations;
 mod record;
 mod registrations;
+mod revisions;
 pub mod secret;
 mod services;
 mod sqlite;

@@ -7,7 +7,7 @@ use landfall_core::id::HubHostName;
 use crate::dialect::{Fault, Session};
 
 /// The revision of a write that replaces `before`, or of a record that is new.
-pub(super) fn next(session: &Session, before: Option<i64>) -> Result<i64, Fault> {
+pub(crate) fn next(session: &Session, before: Option<i64>) -> Result<i64, Fault> {
     let last = match before {
         Some(before) => before,
         None => highest_removed(session)?,
@@ -16,7 +16,7 @@ pub(super) fn next(session: &Session, before: Option<i64>) -> Result<i64, Fault>
 }
 
 /// Notes that a record with this revision is removed.
-pub(super) fn retire(session: &Session, revision: Option<i64>) -> Result<(), Fault> {
+pub(crate) fn retire(session: &Session, revision: Option<i64>) -> Result<(), Fault> {
     let Some(revision) = revision else {
         return Ok(());
     };
