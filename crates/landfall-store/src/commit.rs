@@ -164,7 +164,9 @@ impl Writer {
             self.session = None;
             return refuse(group, &error);
         };
-        let traces_go = group.iter().any(removes_traces);
+        if group.iter().any(removes_traces) {
+            self.traces_kept = None;
+        }
         let mut answers = Vec::with_capacity(group.len());
         for request in group {
             answers.extend(attempt(session, &self.sealer, request));
@@ -178,9 +180,6 @@ impl Writer {
         match outcome {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
-                if traces_go {
-                    self.traces_kept = None;
-                }
                 answers.into_iter().for_each(Answer::give);
             }
             Err(fault) => {

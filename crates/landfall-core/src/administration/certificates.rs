@@ -73,6 +73,7 @@ impl<S: Store> Administration<'_, S> {
         upload: CertificateUpload,
         condition: &Condition,
     ) -> Result<CaCertificate, Error> {
+        // May it be uploaded, and replace what is there?
         check_upload(&upload.certificate, self.now)
             .map_err(|error| Error::Invalid(format!("{error}.")))?;
         let stored = self.store.certificate(self.scope(), name).await?;
@@ -90,6 +91,7 @@ impl<S: Store> Administration<'_, S> {
                 Condition::Present | Condition::Etag(_) => {}
             }
         }
+        // Possession that was proved stays proved for the same certificate only.
         let same = stored
             .as_ref()
             .filter(|stored| stored.certificate == upload.certificate);
@@ -107,6 +109,7 @@ impl<S: Store> Administration<'_, S> {
             created: stored.as_ref().map_or(self.now, |stored| stored.created),
             updated: self.now,
         };
+        // The write holds only for the state that was read.
         let expect = match &stored {
             Some(stored) => Expect::Etag(stored.etag.clone()),
             None => Expect::Absent,

@@ -181,6 +181,7 @@ fn unreadable(what: &str) -> CertificateError {
 impl Facts {
     /// Reads a certificate that fills `der` completely.
     pub(crate) fn read(der: &[u8]) -> Result<Self, CertificateError> {
+        // The strict reader: one whole frame, every part of it DER.
         let (_, rest) = der::read(der)
             .filter(|(whole, _)| whole.tag == der::SEQUENCE)
             .ok_or_else(|| unreadable("it is not DER"))?;
@@ -196,6 +197,7 @@ impl Facts {
             .ok_or_else(|| unreadable("its public key is malformed"))?;
         let signature = whole_octets(&frame.signature)
             .ok_or_else(|| unreadable("its signature is malformed"))?;
+        // The tolerant reader must see the same parts.
         let (_, parsed) =
             X509Certificate::from_der(der).map_err(|e| unreadable(&parser_words(&e)))?;
         let same = parsed.tbs_certificate.as_ref() == frame.part.raw
@@ -209,6 +211,7 @@ impl Facts {
         if version > 3 {
             return Err(unreadable("its version is none of 1, 2 and 3"));
         }
+        // What was read, then what the extensions add to it.
         let mut facts = Facts {
             version,
             serial: frame.serial.content.into(),

@@ -28,6 +28,7 @@ pub(super) fn check(
 ) -> Result<(), Finding> {
     let facts = issuer.facts();
     let name = issuer.subject_name();
+    // Is it a CA at all, for chains this long, and now?
     if facts.version != 3 {
         return Err(Finding::new(
             "x509.issuer_version",
@@ -63,6 +64,7 @@ pub(super) fn check(
             "renew the CA certificate and put the new one beside the old, then move the devices",
         )
     })?;
+    // Does it hold anything that forbids this use, or that is not understood here?
     if !anchor && matches!(facts.client_use, Field::Present(false) | Field::Malformed) {
         return Err(Finding::new(
             "x509.issuer_extended_key_usage",
