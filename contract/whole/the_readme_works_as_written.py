@@ -62,10 +62,11 @@ try:
                   server.dev["serviceConnectionString"], server.dev["hubConnectionString"], server.dev["caFile"]):
         assert shown in printed, f"dev does not print {shown!r}"
     lines = pasted(printed)
-    assert [pathlib.Path(line.split()[0]).name for line in lines] == ["curl", "landfall", "landfall"], f"dev prints for pasting: {lines}"
+    assert [pathlib.Path(line.split()[0]).name for line in lines] == ["landfall", "curl", "landfall"], f"dev prints for pasting: {lines}"
     on_path = {**environment, "PATH": f"{clone / 'target' / 'release'}:{environment['PATH']}"}
-    _, failure = session("dev", [("what dev prints", index, line) for index, line in enumerate(lines)], clone, on_path)
+    answers, failure = session("dev", [("what dev prints", index, line) for index, line in enumerate(lines)], clone, on_path)
     assert failure is None, failure
+    assert '"status":"assigning"' in answers[1], f"the printed curl line was answered {answers[1]}"
 
     parts = blocks(README.read_text())
     assert len(parts) >= 10, f"only {len(parts)} sh blocks were found"
