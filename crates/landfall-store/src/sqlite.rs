@@ -3,6 +3,9 @@
 
 mod port;
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -85,6 +88,7 @@ impl SqliteStore {
             cause: fault.to_string(),
         };
         let sealer = Arc::new(Sealer::new(&sealing_key, entropy).map_err(unavailable)?);
+        keep_private(&path).map_err(|error| unavailable(Fault::Database(error.to_string())))?;
         let session = Session::writing(&path).map_err(unavailable)?;
         let mut misfit = None;
         let migrated = migrate::migrate(&session, clock.now(), || {
@@ -171,6 +175,17 @@ impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SqliteStore({})", self.readers.path.display())
     }
+}
+
+/// Makes the file for its owner alone, when there is none: ids and twins are nobody else's business.
+/// The files beside it get the same permissions from SQLite.
+fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 /// Seals a known text when the database is new; gives the reason when an old one does not open.

@@ -151,3 +151,20 @@ async fn many_may_open_a_new_database_at_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_database_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let store = folder.open();
+    with_service(&store).await;
+    for beside in ["", "-wal", "-shm"] {
+        let mut file = folder.database().into_os_string();
+        file.push(beside);
+        let mode = std::fs::metadata(&file)
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{file:?} has mode {mode:o}");
+    }
+}
