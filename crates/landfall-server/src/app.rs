@@ -114,6 +114,7 @@ impl Running {
                 traces: traces.clone(),
                 control_token: control_token.clone(),
                 naming: naming(listen.clone()),
+                founding: tokio::sync::Mutex::new(()),
             },
             control_token,
             device_body: settings.device_body,

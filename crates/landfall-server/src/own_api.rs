@@ -37,6 +37,8 @@ pub struct OwnApi<S> {
     pub control_token: SymmetricKey,
     /// How new services get their host names.
     pub naming: Naming,
+    /// The turn to found a service.
+    pub founding: tokio::sync::Mutex<()>,
 }
 
 /// Whose records a caller may see.
@@ -119,6 +121,12 @@ impl<S: HubStore> OwnApi<S> {
         if let Some(hub) = &hub {
             founding::check_hub_name(hub)?;
         }
+        if let Some(host) = &wanted.host_name {
+            HubHostName::parse(host.trim())
+                .map_err(|_| Error::Invalid(format!("'{}' is not a host name.", shown(host))))?;
+        }
+        // A name is looked for and then taken: one founder at a time.
+        let _turn = self.founding.lock().await;
         let services = self.services().await?;
         if services.iter().any(|other| other.name == service) {
             return Err(Error::Exists(format!("Provisioning service '{service}'")));
