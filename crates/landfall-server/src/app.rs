@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfall_core::clock::Timestamp;
 use landfall_core::secret::SymmetricKey;
 use landfall_hub::registry::EmbeddedHubs;
 use landfall_store::SqliteStore;
@@ -24,7 +23,7 @@ use crate::own_api::{Naming, OwnApi};
 use crate::provisioning::Provisioning;
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
-use crate::{admin, worker};
+use crate::{admin, time, worker};
 
 /// How a server runs, whoever configured it.
 #[derive(Debug, Clone)]
@@ -85,9 +84,7 @@ impl Running {
         naming: impl FnOnce(mpsc::Sender<Listen>) -> Naming,
         settings: &Settings,
     ) -> Self {
-        if let Some(warning) = clock_warning(backend.clock.now()) {
-            tracing::error!("{warning}");
-        }
+        time::warn_of_a_clock_behind(backend.clock.now());
         let (stop, stopped) = stop::channel();
         let (listen, requests) = mpsc::channel(8);
         let hubs = EmbeddedHubs::new(
@@ -188,22 +185,6 @@ impl Running {
     }
 }
 
-/// No build of this program is older: 2025-01-01.
-const OLDEST_BUILD: Timestamp = Timestamp::from_unix_seconds(1_735_689_600);
-
-/// What an operator must read when the machine's clock cannot be right, before device after device
-/// is refused for its certificate's dates.
-///
-/// Source: docs/protocol/x509.md §5.
-fn clock_warning(now: Timestamp) -> Option<String> {
-    (now < OLDEST_BUILD).then(|| {
-        format!(
-            "this machine's clock says {}, which is before this program was made: set it, or certificates will be refused as not yet valid and expired tokens let in",
-            now.to_wire_seconds()
-        )
-    })
-}
-
 /// Asks a running server to listen on `address`.
 ///
 /// # Errors
@@ -271,16 +252,4 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::from_std(socket.into())?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_stands_before_any_build_is_named() {
-        let warning = clock_warning(Timestamp::from_unix_seconds(86_400));
-        assert!(warning.is_some_and(|text| text.contains("1970-01-02T00:00:00Z")));
-        assert_eq!(clock_warning(OLDEST_BUILD), None);
-    }
 }

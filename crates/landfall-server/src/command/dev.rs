@@ -29,7 +29,7 @@ use crate::dev_identity::DevIdentity;
 use crate::founding::{self, Names};
 use crate::own_api::Naming;
 use crate::own_api::naming::Loopback;
-use crate::time::{Stopwatch, SystemClock, SystemEntropy, warn_of_a_clock_behind};
+use crate::time::{Stopwatch, SystemClock, SystemEntropy};
 use crate::{signals, tls};
 
 /// Where official SDKs look for a service; then what a user without root may bind.
@@ -80,7 +80,6 @@ pub struct DevOptions {
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
     signals::log(&options.log, signals::LogFormat::Text)?;
-    warn_of_a_clock_behind(SystemClock.now());
     let mut stop = signals::Stop::listen()?;
     let folder = Arc::new(DataFolder::open(&options.data)?);
     let database = folder.file("landfall.db");

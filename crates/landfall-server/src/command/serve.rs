@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use landfall_core::clock::Clock as _;
 use landfall_core::id::{HubHostName, ServiceName};
 use landfall_core::store::Store;
 use landfall_store::SqliteStore;
@@ -24,7 +23,7 @@ use crate::listener::Limits;
 use crate::own_api::Naming;
 use crate::signals;
 use crate::telemetry::TraceRetention;
-use crate::time::{SystemClock, SystemEntropy, warn_of_a_clock_behind};
+use crate::time::SystemEntropy;
 use crate::tls::{self, ServerIdentity};
 
 /// Options of `landfall serve`.
@@ -47,7 +46,6 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
         signals::LogFormat::Text
     };
     signals::log(&settings.log.filter, format)?;
-    warn_of_a_clock_behind(SystemClock.now());
     let mut stop = signals::Stop::listen()?;
     let mut running = start(&settings).await?;
     if let Err(failure) = listen(&mut running, &settings).await {
