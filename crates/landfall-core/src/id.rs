@@ -345,4 +345,33 @@ mod tests {
         assert_eq!(Etag::from_wire("W/\"abc=\""), Etag::from_wire("abc="));
         assert_eq!(Etag::from_wire("\"\""), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_accepted_keeps_its_spelling_and_is_found_without_case(text in "[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]") {
+            let id = RegistrationId::parse(&text).expect("follows the rule");
+            proptest::prop_assert_eq!(id.as_str(), &*text);
+            proptest::prop_assert_eq!(id.key(), text.to_ascii_lowercase());
+            proptest::prop_assert_eq!(&id, &RegistrationId::parse(&text.to_ascii_uppercase()).expect("as well"));
+            proptest::prop_assert!(EnrollmentGroupId::parse(&text).is_ok());
+            proptest::prop_assert_eq!(DeviceId::parse(&text).is_ok(), text != "." && text != "..");
+        }
+
+        #[test]
+        fn one_character_outside_the_rule_spoils_any_id(before in "[a-z0-9]{0,20}", bad in "[^A-Za-z0-9._:-]", after in "[a-z0-9]{1,20}") {
+            let text = format!("{before}{bad}{after}");
+            proptest::prop_assert!(RegistrationId::parse(&text).is_err());
+            proptest::prop_assert!(IdScope::parse(&text).is_err());
+            proptest::prop_assert!(OperationId::parse(&text).is_err());
+        }
+
+        #[test]
+        fn no_text_makes_an_id_parser_panic_or_shows_more_than_it_should(text in "\\PC{0,400}") {
+            for error in [RegistrationId::parse(&text).err(), DeviceId::parse(&text).err(), HubHostName::parse(&text).err()].into_iter().flatten() {
+                proptest::prop_assert!(error.shown.chars().count() <= 140);
+                proptest::prop_assert!(!error.shown.chars().any(char::is_control));
+            }
+            let _ = (CertificateName::parse(&text), PolicyName::parse(&text), ServiceName::parse(&text), TrackingId::parse(&text), Etag::from_wire(&text));
+        }
+    }
 }
