@@ -82,6 +82,14 @@ pub struct Proof<'a> {
     tpm: bool,
 }
 
+impl Proof<'_> {
+    /// Whether a token is shown: only tokens are held against every group's keys. A chain of
+    /// certificates leads to its group by itself.
+    pub fn shows_token(&self) -> bool {
+        self.token.is_some()
+    }
+}
+
 /// Who asks, and of which service.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {

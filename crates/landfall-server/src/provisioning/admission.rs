@@ -125,7 +125,7 @@ where
     ) -> Result<Verdict, Refusal> {
         let strict = service.require_verified_chain;
         let look = || authentication::by_group(claim, proof, trust, before, strict);
-        if trust.symmetric().len() <= GROUPS_INLINE {
+        if !proof.shows_token() || trust.symmetric().len() <= GROUPS_INLINE {
             return look();
         }
         if let Some(verdict) = authentication::by_own_group(claim, proof, trust, before) {

@@ -145,21 +145,20 @@ async fn crowded() -> (Road, SymmetricKey) {
     (road, last)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_was_here_before_passes_those_who_search_all_groups() {
-    let (road, last) = crowded().await;
-    let road = Arc::new(road);
-    let known = Visitor::of_group(&road, "known", &last);
-    road.provision(&known).await;
-
-    // Strangers search all groups, one after the other, on two tasks.
+/// Repeats `visit` while strangers search all groups, one after the other, on two tasks. Gives how
+/// many visits and how many searches there were.
+async fn beside_searches<V: Future<Output = ()>>(
+    road: &Arc<Road>,
+    last: &SymmetricKey,
+    visit: impl Fn() -> V,
+) -> (usize, usize) {
     let (stop, searched) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
     let strangers: Vec<_> = (0..2)
         .map(|task| {
-            let (road, last) = (Arc::clone(&road), last.clone());
+            let (road, last) = (Arc::clone(road), last.clone());
             let (stop, searched) = (Arc::clone(&stop), Arc::clone(&searched));
             tokio::spawn(async move {
                 let mut number = 0;
@@ -172,21 +171,51 @@ async fn a_device_that_was_here_before_passes_those_who_search_all_groups() {
             })
         })
         .collect();
-    let mut returned = 0;
+    let mut visits = 0;
     while searched.load(Ordering::Relaxed) < 10 {
-        let state = road.provision(&known).await;
-        assert_eq!(state["substatus"], "reprovisionedToInitialAssignment");
-        returned += 1;
+        visit().await;
+        visits += 1;
     }
     stop.store(true, Ordering::Relaxed);
     for stranger in strangers {
         stranger.await.expect("no panic");
     }
     let searched = searched.load(Ordering::Relaxed);
-    println!("{returned} returns while {searched} strangers were matched against {GROUPS} groups");
+    println!("{visits} visits while {searched} strangers were matched against {GROUPS} groups");
+    (visits, searched)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_was_here_before_passes_those_who_search_all_groups() {
+    let (road, last) = crowded().await;
+    let road = Arc::new(road);
+    let known = Visitor::of_group(&road, "known", &last);
+    road.provision(&known).await;
+    let (returned, searched) = beside_searches(&road, &last, async || {
+        let state = road.provision(&known).await;
+        assert_eq!(state["substatus"], "reprovisionedToInitialAssignment");
+    })
+    .await;
     assert!(
         returned > searched,
         "{returned} returns, {searched} searches"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_with_a_certificate_does_not_wait_for_those_who_search_by_key() {
+    let (road, last) = crowded().await;
+    let road = Arc::new(road);
+    let made = rcgen::generate_simple_self_signed(["dev-1".to_owned()]).expect("a certificate");
+    let visitor = Visitor::with_certificate("dev-1", made.cert.der());
+    let (refused, searched) = beside_searches(&road, &last, async || {
+        let (error, _) = road.refusal(&visitor).await;
+        assert_eq!(error, Error::Unauthorized);
+    })
+    .await;
+    assert!(
+        refused > 10 * searched,
+        "{refused} refusals, {searched} searches"
     );
 }
 
