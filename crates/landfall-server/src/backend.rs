@@ -49,8 +49,11 @@ impl Backend<SqliteStore> {
     }
 }
 
+/// When a caller is told to come back that cannot be served now.
+pub const COME_BACK: Duration = Duration::from_secs(5);
+
 /// The store cannot be read now: the caller comes back, the log has the cause.
 pub fn unread(error: &ReadError) -> Error {
     tracing::error!(%error, "a request could not be served");
-    Error::Unavailable(Duration::from_secs(5))
+    Error::Unavailable(COME_BACK)
 }

@@ -208,7 +208,7 @@ impl<S: HubStore> AllFaces<S> {
                 let hubs = backend.store.hubs().await.map_err(|error| unread(&error))?;
                 Ok(hub_api::https::answer(backend, &hubs, request, &route, tracking).await)
             }
-            Some(Route::Own(route)) => self.own.answer(request, &route, tracking).await,
+            Some(Route::Own(route)) => self.own.answer(request, &route).await,
             Some(Route::Device(_)) | None => Err(Error::OtherNotFound("Path".to_owned())),
         }
     }

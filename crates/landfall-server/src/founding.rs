@@ -14,7 +14,7 @@ use landfall_hub::device::Hub;
 use landfall_hub::policy::default_policies;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 
-use crate::backend::{Backend, unread};
+use crate::backend::{Backend, COME_BACK, unread};
 
 /// The policy that every service is founded with.
 pub const OWNER_POLICY: &str = "provisioningserviceowner";
@@ -76,7 +76,7 @@ pub async fn found<S: HubStore>(
         )) => Err(Error::Exists(what)),
         Some(Err(CommitError::Unavailable(cause))) => {
             tracing::error!(cause, "a provisioning service could not be written");
-            Err(Error::Unavailable(std::time::Duration::from_secs(5)))
+            Err(Error::Unavailable(COME_BACK))
         }
         None => Err(Error::Internal),
     }

@@ -3,12 +3,10 @@
 
 pub mod naming;
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
 use landfall_core::error::Error;
 use landfall_core::id::{HubHostName, IdScope, ServiceName, TrackingId};
-use landfall_core::secret::{SymmetricKey, same_bytes};
+use landfall_core::secret::SymmetricKey;
 use landfall_core::service::{ProvisioningService, Rights};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::device::Hub;
@@ -21,8 +19,8 @@ pub use naming::Naming;
 
 use crate::backend::{Backend, unread};
 use crate::founding::{self, Names};
-use crate::service_api;
 use crate::telemetry::Traces;
+use crate::{control_api, service_api};
 
 /// Most traces that one call gives.
 const MOST_TRACES: usize = 100;
@@ -54,12 +52,7 @@ impl<S: HubStore> OwnApi<S> {
     ///
     /// # Errors
     /// What the caller may read.
-    pub async fn answer(
-        &self,
-        request: &Request,
-        route: &OwnRoute,
-        _tracking: &TrackingId,
-    ) -> Result<Reply, Error> {
+    pub async fn answer(&self, request: &Request, route: &OwnRoute) -> Result<Reply, Error> {
         match (route, &request.method) {
             (OwnRoute::Services, &Method::GET) => {
                 self.require_token(request)?;
@@ -204,15 +197,7 @@ impl<S: HubStore> OwnApi<S> {
     }
 
     fn require_token(&self, request: &Request) -> Result<(), Error> {
-        let (scheme, token) = request
-            .header("authorization")
-            .and_then(|value| value.split_once(' '))
-            .ok_or(Error::Unauthorized)?;
-        let right = same_bytes(
-            token.trim().as_bytes(),
-            self.control_token.to_base64().as_bytes(),
-        );
-        if scheme.eq_ignore_ascii_case("bearer") && right {
+        if control_api::bears(request, &self.control_token) {
             Ok(())
         } else {
             Err(Error::Unauthorized)
@@ -267,6 +252,3 @@ fn with_keys(request: &Request) -> bool {
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
-
-/// When a caller is told to come back that the machine cannot serve now.
-pub const COME_BACK: Duration = Duration::from_secs(5);

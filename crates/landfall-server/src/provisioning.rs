@@ -11,8 +11,6 @@ mod resume;
 mod trust;
 mod turns;
 
-use std::time::Duration;
-
 use landfall_core::enrollment::EnrollmentTerms;
 use landfall_core::error::Error;
 use landfall_core::exchange::{Action, Exchange};
@@ -24,7 +22,7 @@ use landfall_core::service::ProvisioningService;
 use landfall_core::store::{Change, CommitError, Expect, Guard, Store, Write};
 use landfall_core::trace::Stage;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, COME_BACK};
 use crate::telemetry::Attempt;
 use admission::Admitted;
 use findings::{placement_failure, unavailable, unreadable};
@@ -33,8 +31,6 @@ use turns::Turns;
 
 /// How often a registration begins anew because a record changed under it.
 const TRIES: usize = 8;
-/// When a device is told to come back that the server cannot serve now.
-const COME_BACK: Duration = Duration::from_secs(5);
 
 /// What the road answers; the face of each transport renders it.
 #[derive(Debug)]

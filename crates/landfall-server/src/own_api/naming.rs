@@ -10,6 +10,7 @@ use landfall_core::id::HubHostName;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::app::{Listen, listen};
+use crate::backend::COME_BACK;
 use crate::dev_identity::DevIdentity;
 
 /// Where host names of new services come from.
@@ -101,7 +102,7 @@ impl Loopback {
     fn certify(&self, names: &[&str]) -> Result<(), Error> {
         self.identity.add_names(names).map_err(|error| {
             tracing::error!(%error, "the server certificate could not be renewed for a new name");
-            Error::Unavailable(super::COME_BACK)
+            Error::Unavailable(COME_BACK)
         })
     }
 }

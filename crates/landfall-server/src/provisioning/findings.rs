@@ -10,7 +10,8 @@ use landfall_core::registration::RegistrationFailure;
 use landfall_core::store::ReadError;
 use landfall_core::trace::{Finding, Stage};
 
-use super::{COME_BACK, TRIES};
+use super::TRIES;
+use crate::backend::COME_BACK;
 use crate::telemetry::Attempt;
 
 pub(super) fn placement_failure(

@@ -11,7 +11,8 @@ use landfall_core::store::{Change, Expect, Guard, Store, Write};
 use landfall_core::trace::Stage;
 
 use super::findings::{self, unreadable};
-use super::{COME_BACK, Provisioning, Recorded, TRIES, enrollment_guards, expect};
+use super::{Provisioning, Recorded, TRIES, enrollment_guards, expect};
+use crate::backend::COME_BACK;
 use crate::telemetry::Attempt;
 
 impl<S, H> Provisioning<S, H>
