@@ -6,8 +6,15 @@ use std::io;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
-content-length: 44\r\nconnection: close\r\n\r\nThis port speaks TLS only: use an https URL.\n";
+const TOLD: &str = "This port speaks TLS only: use an https URL.\n";
+
+/// The whole reply; its length is counted, not written down.
+fn answer() -> String {
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{TOLD}",
+        TOLD.len()
+    )
+}
 
 /// Looks at the first byte without taking it. A TLS handshake begins with a byte that is no letter,
 /// an HTTP request with a letter: the latter is answered and `true`.
@@ -21,7 +28,7 @@ pub async fn turned_away(stream: &mut TcpStream) -> io::Result<bool> {
     }
     // Closing with bytes unread would reset the connection before the answer is seen.
     let _ = stream.try_read(&mut [0; 8192]);
-    stream.write_all(ANSWER).await?;
+    stream.write_all(answer().as_bytes()).await?;
     stream.shutdown().await?;
     Ok(true)
 }

@@ -152,7 +152,11 @@ async fn plain_http_on_the_tls_port_is_told_so() {
     let door = Door::open(Arc::new(Fragile), limits()).await;
     let told = door.ask_plainly(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(told.starts_with(b"HTTP/1.1 400 "), "{told:?}");
-    assert!(told.ends_with(b"use an https URL.\n"), "{told:?}");
+    let text = String::from_utf8(told).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(body.ends_with("use an https URL.\n"), "{text}");
+    let length = format!("content-length: {}\r\n", body.len());
+    assert!(format!("{head}\r\n").contains(&length), "{text}");
     let told = door.ask_plainly(b"\x00\x01garbage").await;
     assert!(!told.starts_with(b"HTTP"), "{told:?}");
     assert_eq!(
