@@ -278,11 +278,11 @@ impl<S: Store> Writer<S> {
     }
 
     async fn write(&self, traces: Vec<DecisionTrace>) {
-        let lost = self.dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
             tracing::warn!(
-                lost,
-                "{lost} decision traces were dropped: attempts came faster than they are written"
+                dropped,
+                "{dropped} decision traces were dropped: attempts came faster than they are written"
             );
         }
         let count = traces.len();
