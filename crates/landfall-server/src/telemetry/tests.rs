@@ -1,5 +1,7 @@
 //! Traces of wrong signatures reach their reader, and lost ones are counted.
 
+use std::io;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use landfall_core::attestation::symmetric_key::diagnosis::Suspect;
@@ -123,4 +125,43 @@ fn a_stranger_cannot_make_a_trace_large() {
     assert!(size < 20_000, "{size}");
     let finding = attempt.trace.finding.expect("a finding");
     assert!(finding.seen.ends_with("é…"));
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("whole").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_once_how_many_traces_were_dropped() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .with_max_level(tracing::Level::WARN)
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let bench = Bench::new();
+    // The writer has no turn before the first wait, so its queue is full by then.
+    for _ in 0..QUEUE + 3 {
+        let id = TrackingId::draw(&*bench.backend.entropy);
+        let now = bench.backend.clock.now();
+        bench
+            .traces
+            .keep(Attempt::begin(id, "https", "peer".to_owned(), now));
+    }
+    bench.traces.flush().await;
+    let log = String::from_utf8(log.0.lock().expect("whole").clone()).expect("text");
+    assert_eq!(log.matches("were dropped").count(), 1, "{log}");
+    assert!(log.contains("dropped=3"), "{log}");
 }
