@@ -18,12 +18,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "lib"))
 
+from addresses import AddressError, borrow  # noqa: E402
 from recorder import Recorder  # noqa: E402
 from server import ContractError, Server, may_bind_443  # noqa: E402
 
@@ -58,22 +58,6 @@ class Test:
         return interpreter[self.path.suffix] + [str(self.path)]
 
 
-class Addresses:
-    """Loopback addresses, each lent to one test at a time."""
-
-    def __init__(self):
-        self._free = [f"127.0.{third}.1" for third in range(101, 101 + 32)]
-        self._lock = threading.Lock()
-
-    def take(self):
-        with self._lock:
-            return self._free.pop(0)
-
-    def give_back(self, address):
-        with self._lock:
-            self._free.append(address)
-
-
 def discover(only):
     """Every test whose name holds `only`, in the order of the folders."""
     tests = [
@@ -90,14 +74,17 @@ def recorder(test, server):
     return Recorder(server, RECORDED[test.folder], HERE / "transcripts")
 
 
-def run(test, binary, clients, addresses, official_ports, keep, record):
+def run(test, binary, clients, official_ports, keep, record):
     """Runs one test. Gives nothing when it passed, else what went wrong."""
     if test.folder in OFFICIAL_PORTS_ONLY and not official_ports:
         return (
             "this client speaks to port 443 only, and this user may not listen there:\n"
             "run as root, or allow it: sysctl net.ipv4.ip_unprivileged_port_start=443"
         )
-    address = addresses.take()
+    try:
+        borrowed = borrow()
+    except AddressError as error:
+        return str(error)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="landfall-contract-"))
     server = None
     failure = None
@@ -111,11 +98,11 @@ def run(test, binary, clients, addresses, official_ports, keep, record):
             NODE_PATH=str(clients / "node_modules"),
             PYTHONPATH=str(HERE / "lib"),
             PYTHONDONTWRITEBYTECODE="1",
-            BIND_ADDRESS=address,
+            BIND_ADDRESS=borrowed.address,
             OFFICIAL_PORTS="1" if official_ports else "",
         )
         if test.folder not in BRING_THEIR_OWN_SERVER:
-            server = Server(binary, folder / "data", address, official_ports and not record).start()
+            server = Server(binary, folder / "data", borrowed.address, official_ports and not record).start()
             environment.update(server.environment(port=443 if record else None))
         work = folder / "work"
         work.mkdir()
@@ -142,7 +129,7 @@ def run(test, binary, clients, addresses, official_ports, keep, record):
                 failure = f"{failure}\n{error}" if failure else str(error)
             if failure:
                 failure += "\n--- the server's log, its end\n" + server.end_of_log(LOG_LINES_SHOWN)
-        addresses.give_back(address)
+        borrowed.give_back()
         if keep:
             print(f"     {test.name} kept {folder}", flush=True)
         else:
@@ -173,7 +160,6 @@ def main():
         print(f"no contract test's name holds {chosen.only!r}", file=sys.stderr)
         return 1
     official_ports = may_bind_443()
-    addresses = Addresses()
     failures = []
     began = time.monotonic()
     print(f"contract tests: {len(tests)}", flush=True)
@@ -181,8 +167,7 @@ def main():
     def timed(test):
         start = time.monotonic()
         failure = run(
-            test, chosen.binary.resolve(), chosen.clients.resolve(), addresses, official_ports, chosen.keep,
-            chosen.record,
+            test, chosen.binary.resolve(), chosen.clients.resolve(), official_ports, chosen.keep, chosen.record,
         )
         return test, failure, time.monotonic() - start
 

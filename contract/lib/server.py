@@ -60,7 +60,7 @@ class Server:
         said_ready.unlink(missing_ok=True)
         command = [
             self.binary, "dev", "--data", str(self.data), "--bind", self.address,
-            "--admin-port", str(free_port()), "--log", self.log_filter,
+            "--admin-port", str(free_port(self.address)), "--log", self.log_filter,
         ]
         if not self.official_ports:
             command += ["--https-port", str(free_port(self.address))]

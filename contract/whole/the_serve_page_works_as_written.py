@@ -1,12 +1,14 @@
 """The page on `landfall serve` works as written: its own certificate, its configuration, the first connection string.
 
-The page's addresses and port 443 are fixed, so nothing else on the machine may use them.
+The page's addresses and port 443 are fixed, so this test waits while another run has them, and nothing else
+on the machine may use them.
 """
 
 import os
 import pathlib
 import re
 
+from addresses import borrow_fixed
 from document import blocks, prove_that_it_fails, session
 
 PAGE = pathlib.Path(os.environ["CONTRACT"]).parent / "docs" / "operating" / "serve.md"
@@ -35,7 +37,8 @@ assert os.environ["OFFICIAL_PORTS"], (
 )
 parts = blocks(PAGE.read_text())
 assert len(parts) >= 6, f"only {len(parts)} sh blocks were found"
-said, failure = session(PAGE.name, parts, work, environment)
+with borrow_fixed("127.0.0.201"), borrow_fixed("127.0.0.202"):
+    said, failure = session(PAGE.name, parts, work, environment)
 assert failure is None, failure
 text = "\n".join(said)
 for pattern in PROMISED:
