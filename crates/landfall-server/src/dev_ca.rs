@@ -13,6 +13,9 @@ use rcgen::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+/// What every development CA is called; letters of its serial number follow.
+pub const CA_NAME: &str = "Landfall development CA";
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A server certificate with less time than this left is made anew.
 const RENEW_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -37,10 +40,7 @@ pub struct DevCaError(#[from] rcgen::Error);
 pub fn make_ca(serial: [u8; 16], now: Timestamp) -> Result<PemPair, DevCaError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
-    params.distinguished_name = named(&format!(
-        "Landfall development CA {:02x}{:02x}",
-        serial[0], serial[1]
-    ));
+    params.distinguished_name = named(&format!("{CA_NAME} {:02x}{:02x}", serial[0], serial[1]));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = date(now.minus(DAY));

@@ -10,12 +10,14 @@ use landfall_core::clock::{Clock, Entropy};
 use zeroize::Zeroizing;
 
 use crate::data_folder::{DataFolder, DataFolderError};
+use crate::dev_bundle;
 use crate::dev_ca::{DevCaError, PemPair, issue_server_certificate, make_ca, serves_on};
 use crate::tls::{IdentityError, ServerIdentity, certified_key};
 
 /// Where a certificate ends in PEM text.
 const END: &str = "-----END CERTIFICATE-----";
 const CA: &str = "ca.pem";
+const BUNDLE: &str = "bundle.pem";
 const CA_KEY: &str = "ca-key.pem";
 const SERVER: &str = "server.pem";
 const SERVER_KEY: &str = "server-key.pem";
@@ -101,6 +103,7 @@ impl DevIdentity {
             _ => identity.issue(&names)?,
         };
         identity.shown = ServerIdentity::new(vec![certified_key(&pair.certificate, &pair.key)?]);
+        identity.write_bundle()?;
         Ok(identity)
     }
 
@@ -135,6 +138,11 @@ impl DevIdentity {
         self.folder.file(CA)
     }
 
+    /// The file of the CA and the system's roots, for clients that take one file for all.
+    pub fn bundle_file(&self) -> PathBuf {
+        self.folder.file(BUNDLE)
+    }
+
     fn names(&self) -> Vec<String> {
         self.names
             .lock()
@@ -142,6 +150,23 @@ impl DevIdentity {
             .iter()
             .cloned()
             .collect()
+    }
+
+    /// Writes the bundle where it differs from what it should be.
+    fn write_bundle(&self) -> Result<(), DevIdentityError> {
+        let roots = dev_bundle::system_roots();
+        let text = dev_bundle::text(&self.ca()?.certificate, &roots);
+        if self.kept(BUNDLE)?.is_some_and(|kept| *kept == text) {
+            return Ok(());
+        }
+        self.folder.write(BUNDLE, text.as_bytes(), false)?;
+        if roots.is_empty() {
+            tracing::warn!(
+                "this machine has no list of trusted roots, so {} holds the development CA alone: programs that are given it reach this server and no public one. Install the roots (package ca-certificates) and start again.",
+                self.bundle_file().display()
+            );
+        }
+        Ok(())
     }
 
     fn issue(&self, names: &[String]) -> Result<PemPair, DevIdentityError> {
@@ -244,6 +269,30 @@ mod tests {
         let (second, ours) = kept(place.path());
         assert_ne!(second, first);
         assert!(ours);
+    }
+
+    #[test]
+    fn the_bundle_is_rewritten_only_when_it_would_differ() {
+        use std::os::unix::fs::MetadataExt as _;
+        let place = tempfile::tempdir().expect("a folder");
+        let file = open(place.path()).expect("opens").bundle_file();
+        let text = || std::fs::read_to_string(&file).expect("a bundle");
+        // A file that is written anew is another one.
+        let number = || std::fs::metadata(&file).expect("a bundle").ino();
+        let (first, first_number) = (text(), number());
+        let ca = std::fs::read_to_string(place.path().join(CA)).expect("a CA");
+        assert!(first.starts_with(&ca), "{first}");
+        kept(place.path());
+        assert_eq!(number(), first_number);
+        std::fs::write(&file, "broken").expect("written");
+        kept(place.path());
+        assert_eq!(text(), first);
+        for name in [CA, CA_KEY] {
+            std::fs::remove_file(place.path().join(name)).expect("removed");
+        }
+        kept(place.path());
+        let ca = std::fs::read_to_string(place.path().join(CA)).expect("a CA");
+        assert!(text().starts_with(&ca), "the CA of now");
     }
 
     #[test]

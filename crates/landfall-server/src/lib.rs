@@ -9,6 +9,7 @@ pub mod config;
 pub mod control_api;
 pub mod control_names;
 pub mod data_folder;
+pub mod dev_bundle;
 pub mod dev_ca;
 pub mod dev_identity;
 pub mod device_api;

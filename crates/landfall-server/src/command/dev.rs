@@ -166,6 +166,7 @@ async fn start(
         admin,
         control_token,
         ca_file: identity.ca_file(),
+        bundle_file: identity.bundle_file(),
     };
     let road = self_check::run(&place, &SystemClock).await.context(
         "the server listens, and the simulated device that it provisions through its own port was not assigned",

@@ -24,6 +24,8 @@ pub struct Place {
     pub control_token: SymmetricKey,
     /// The development CA's certificate.
     pub ca_file: PathBuf,
+    /// That certificate and the system's roots, in one file.
+    pub bundle_file: PathBuf,
 }
 
 impl Place {

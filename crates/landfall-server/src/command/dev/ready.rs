@@ -59,6 +59,7 @@ impl Ready {
             "serviceConnectionString": place.service_connection_string(),
             "hubConnectionString": place.hub_connection_string(),
             "caFile": place.ca_file,
+            "bundleFile": place.bundle_file,
             "controlPlane": {
                 "url": place.url(),
                 "token": &**place.control_token.to_base64(),
