@@ -15,6 +15,7 @@ pub mod terms;
 
 use std::time::Duration;
 
+use crate::audit::Author;
 use crate::clock::{Entropy, Timestamp};
 use crate::error::Error;
 use crate::id::{Etag, IdScope};
@@ -34,6 +35,8 @@ pub struct Administration<'a, S> {
     pub now: Timestamp,
     /// Where keys, codes and etags come from.
     pub entropy: &'a dyn Entropy,
+    /// Who asks, and answers for what changes.
+    pub author: Author,
 }
 
 /// What a request expects of the record it is about.
@@ -71,10 +74,10 @@ impl<S: Store> Administration<'_, S> {
         &self.service.id_scope
     }
 
-    /// Commits one change, and says why when it did not happen.
+    /// Commits one change of the author's, and says why when it did not happen.
     async fn commit(&self, change: Change<S::HubWrite>) -> Result<(), CommitError> {
         self.store
-            .commit(vec![change])
+            .commit(vec![change.by(self.author.clone())])
             .await
             .pop()
             .unwrap_or_else(|| Err(CommitError::Unavailable("no answer".to_owned())))

@@ -15,6 +15,7 @@
 pub mod administration;
 pub mod allocation;
 pub mod attestation;
+pub mod audit;
 pub mod authentication;
 pub mod certificate;
 pub mod clock;

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::attestation::AttestationKind;
+use crate::audit::Author;
 use crate::certificate::ca::CaCertificate;
 use crate::clock::Timestamp;
 use crate::enrollment::{EnrollmentGroup, IndividualEnrollment};
@@ -78,6 +79,8 @@ pub struct Change<H> {
     pub writes: Vec<Write>,
     /// What is written on embedded hubs.
     pub hub_writes: Vec<H>,
+    /// Who answers for it; none for what a device does.
+    pub author: Option<Author>,
 }
 
 impl<H> Default for Change<H> {
@@ -86,6 +89,7 @@ impl<H> Default for Change<H> {
             guards: Vec::new(),
             writes: Vec::new(),
             hub_writes: Vec::new(),
+            author: None,
         }
     }
 }
@@ -94,19 +98,23 @@ impl<H> Change<H> {
     /// A change of one write.
     pub fn of(write: Write) -> Self {
         Change {
-            guards: Vec::new(),
             writes: vec![write],
-            hub_writes: Vec::new(),
+            ..Change::default()
         }
     }
 
     /// A change of hub writes only.
     pub fn of_hub(hub_writes: Vec<H>) -> Self {
         Change {
-            guards: Vec::new(),
-            writes: Vec::new(),
             hub_writes,
+            ..Change::default()
         }
+    }
+
+    /// This change, answered for by `author`.
+    pub fn by(mut self, author: Author) -> Self {
+        self.author = Some(author);
+        self
     }
 }
 

@@ -13,6 +13,7 @@ mod modules;
 mod placement;
 mod twins;
 
+use landfall_core::audit::Author;
 use landfall_core::clock::{Entropy, Timestamp};
 use landfall_core::id::{Etag, HubHostName};
 use landfall_core::store::{Change, CommitError};
@@ -35,6 +36,7 @@ pub struct Registry<'a, S> {
     hub: &'a HubHostName,
     now: Timestamp,
     entropy: &'a dyn Entropy,
+    author: Option<Author>,
 }
 
 /// Which state of a record a caller wants to change.
@@ -75,7 +77,14 @@ impl<'a, S: HubStore> Registry<'a, S> {
             hub,
             now,
             entropy,
+            author: None,
         }
+    }
+
+    /// This registry, for changes that `author` answers for. Without one, they are a device's.
+    pub fn by(mut self, author: Author) -> Self {
+        self.author = Some(author);
+        self
     }
 
     /// Commits writes as one change. Nothing to write is done at once.
@@ -84,10 +93,17 @@ impl<'a, S: HubStore> Registry<'a, S> {
             return Ok(());
         }
         self.store
-            .commit(vec![Change::of_hub(writes)])
+            .commit(vec![self.change(writes)])
             .await
             .pop()
             .unwrap_or_else(|| Err(CommitError::Unavailable("no answer".to_owned())))
+    }
+
+    fn change(&self, writes: Vec<HubWrite>) -> Change<HubWrite> {
+        Change {
+            author: self.author.clone(),
+            ..Change::of_hub(writes)
+        }
     }
 
     /// Carries out a plan; `None` when a record was no longer as the plan had read it.

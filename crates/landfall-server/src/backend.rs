@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use landfall_core::audit::Author;
 use landfall_core::clock::{Clock, Entropy};
 use landfall_core::error::Error;
 use landfall_core::store::ReadError;
@@ -29,6 +30,13 @@ impl<S> Clone for Backend<S> {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         }
+    }
+}
+
+impl<S> Backend<S> {
+    /// The server itself, as the author of what it changes now.
+    pub fn server(&self) -> Author {
+        Author::server(self.clock.now(), &*self.entropy)
     }
 }
 

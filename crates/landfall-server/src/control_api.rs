@@ -4,8 +4,9 @@
 
 use http::{Method, StatusCode};
 use landfall_core::administration::{Administration, Condition};
+use landfall_core::audit::{Actor, Origin};
 use landfall_core::error::Error;
-use landfall_core::id::{ServiceName, TrackingId};
+use landfall_core::id::ServiceName;
 use landfall_core::secret::{SymmetricKey, same_bytes};
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::Store;
@@ -24,9 +25,10 @@ pub async fn answer<S: Store>(
     request: &Request,
     route: &ControlRoute,
     token: &SymmetricKey,
-    tracking: &TrackingId,
+    origin: &Origin,
 ) -> Reply {
-    match carry_out(backend, services, request, route, token).await {
+    let tracking = &origin.tracking_id;
+    match carry_out(backend, services, request, route, token, origin).await {
         Ok(reply) => reply
             .with_header("x-ms-request-id", tracking.as_str())
             .with_header("cache-control", "no-cache")
@@ -66,6 +68,7 @@ async fn carry_out<S: Store>(
     request: &Request,
     route: &ControlRoute,
     token: &SymmetricKey,
+    origin: &Origin,
 ) -> Result<Reply, Error> {
     if !bears(request, token) {
         return Err(Error::Unauthorized);
@@ -81,8 +84,9 @@ async fn carry_out<S: Store>(
     let administration = Administration {
         store: &*backend.store,
         service,
-        now: backend.clock.now(),
+        now: origin.at,
         entropy: &*backend.entropy,
+        author: origin.author(Actor::ControlToken),
     };
     let call = Call {
         administration,

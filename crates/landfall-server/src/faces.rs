@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use landfall_core::audit::Origin;
 use landfall_core::error::Error;
 use landfall_core::id::TrackingId;
 use landfall_core::sas::{LEEWAY, SasToken};
@@ -91,7 +92,14 @@ impl<S: HubStore> Faces for AllFaces<S> {
         let now = self.backend.clock.now();
         let answered = match unread {
             Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), &tracking)),
-            None => self.operator(route.clone(), &request, &tracking).await,
+            None => {
+                let origin = Origin {
+                    at: now,
+                    address: Some(peer.ip().to_canonical()),
+                    tracking_id: tracking.clone(),
+                };
+                self.operator(route.clone(), &request, &origin).await
+            }
         };
         let reply = answered.unwrap_or_else(|error| fault::reply(&error, &tracking, now));
         tracing::info!(
@@ -187,13 +195,13 @@ impl<S: HubStore> AllFaces<S> {
         &self,
         route: Option<Route>,
         request: &Request,
-        tracking: &TrackingId,
+        origin: &Origin,
     ) -> Result<Reply, Error> {
         let backend = &self.backend;
         match route {
             Some(Route::Service(route)) => {
                 let services = self.services_at(&request.host()).await?;
-                Ok(service_api::answer(backend, &services, request, &route, tracking).await)
+                Ok(service_api::answer(backend, &services, request, &route, origin).await)
             }
             Some(Route::Control(route)) => {
                 let services = backend
@@ -202,13 +210,13 @@ impl<S: HubStore> AllFaces<S> {
                     .await
                     .map_err(|error| unread(&error))?;
                 let token = &self.control_token;
-                Ok(control_api::answer(backend, &services, request, &route, token, tracking).await)
+                Ok(control_api::answer(backend, &services, request, &route, token, origin).await)
             }
             Some(Route::Hub(route)) => {
                 let hubs = backend.store.hubs().await.map_err(|error| unread(&error))?;
-                Ok(hub_api::https::answer(backend, &hubs, request, &route, tracking).await)
+                Ok(hub_api::https::answer(backend, &hubs, request, &route, origin).await)
             }
-            Some(Route::Own(route)) => self.own.answer(request, &route).await,
+            Some(Route::Own(route)) => self.own.answer(request, &route, origin).await,
             Some(Route::Device(_)) | None => Err(Error::OtherNotFound("Path".to_owned())),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use landfall_core::audit::Author;
 use landfall_core::clock::{Clock, Entropy};
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::error::Error;
@@ -43,13 +44,14 @@ pub fn check_hub_name(name: &HubHostName) -> Result<(), Error> {
     )))
 }
 
-/// Founds a service with its hub.
+/// Founds a service with its hub; `author` answers for it.
 ///
 /// # Errors
 /// `Exists` when a service or hub of that name is there; `Invalid` for a hub name without a dot.
 pub async fn found<S: HubStore>(
     backend: &Backend<S>,
     names: Names,
+    author: Author,
 ) -> Result<(ProvisioningService, Hub), Error> {
     check_hub_name(&names.hub)?;
     let services = backend
@@ -68,6 +70,7 @@ pub async fn found<S: HubStore>(
         guards: Vec::new(),
         writes: vec![Write::PutService(Box::new(service.clone()), Expect::Absent)],
         hub_writes: vec![HubWrite::PutHub(Box::new(hub.clone()), HubExpect::Absent)],
+        author: Some(author),
     };
     match backend.store.commit(vec![change]).await.pop() {
         Some(Ok(())) => Ok((service, hub)),

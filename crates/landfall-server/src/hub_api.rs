@@ -6,6 +6,7 @@
 pub mod https;
 pub mod query;
 
+use landfall_core::audit::Actor;
 use landfall_core::clock::Timestamp;
 use landfall_core::sas::SasToken;
 use landfall_hub::access::{authorize, resource_host};
@@ -48,8 +49,8 @@ impl<'a> Caller<'a> {
         })
     }
 
-    /// Holds the token against the hub's policies.
-    fn may(&self, needed: Permissions, now: Timestamp) -> Result<(), HubError> {
+    /// Holds the token against the hub's policies; says as which the caller answers for changes.
+    fn may(&self, needed: Permissions, now: Timestamp) -> Result<Actor, HubError> {
         authorize(
             &self.hub.policies,
             &self.token,
@@ -58,7 +59,7 @@ impl<'a> Caller<'a> {
             needed,
             now,
         )
-        .map(|_| ())
+        .map(|policy| Actor::HubPolicy(self.hub.host_name.clone(), policy.clone()))
         .map_err(|error| HubError::Unauthorized(error.to_string()))
     }
 }

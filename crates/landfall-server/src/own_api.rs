@@ -4,6 +4,7 @@
 pub mod naming;
 
 use http::{Method, StatusCode};
+use landfall_core::audit::{Actor, Author, Origin};
 use landfall_core::error::Error;
 use landfall_core::id::{HubHostName, IdScope, ServiceName, TrackingId};
 use landfall_core::secret::SymmetricKey;
@@ -52,7 +53,12 @@ impl<S: HubStore> OwnApi<S> {
     ///
     /// # Errors
     /// What the caller may read.
-    pub async fn answer(&self, request: &Request, route: &OwnRoute) -> Result<Reply, Error> {
+    pub async fn answer(
+        &self,
+        request: &Request,
+        route: &OwnRoute,
+        origin: &Origin,
+    ) -> Result<Reply, Error> {
         match (route, &request.method) {
             (OwnRoute::Services, &Method::GET) => {
                 self.require_token(request)?;
@@ -60,7 +66,8 @@ impl<S: HubStore> OwnApi<S> {
             }
             (OwnRoute::Services, &Method::POST) => {
                 self.require_token(request)?;
-                self.found(request).await
+                let author = origin.author(Actor::ControlToken);
+                self.found(request, author).await
             }
             (OwnRoute::Service(name), &Method::GET) => {
                 self.require_token(request)?;
@@ -101,7 +108,7 @@ impl<S: HubStore> OwnApi<S> {
         Ok(Reply::json(StatusCode::OK, &body))
     }
 
-    async fn found(&self, request: &Request) -> Result<Reply, Error> {
+    async fn found(&self, request: &Request, author: Author) -> Result<Reply, Error> {
         let wanted = own::parse_new_service(&request.body)?;
         let service =
             ServiceName::parse(&wanted.name).map_err(|error| Error::Invalid(error.to_string()))?;
@@ -136,7 +143,7 @@ impl<S: HubStore> OwnApi<S> {
             .collect();
         let (host, hub) = self.naming.choose(wanted.host_name, hub, taken).await?;
         let names = Names { service, host, hub };
-        let (service, hub) = founding::found(&self.backend, names).await?;
+        let (service, hub) = founding::found(&self.backend, names, author).await?;
         let body = own::service(&service, &[hub], self.port(request), true);
         Ok(Reply::json(StatusCode::CREATED, &body))
     }

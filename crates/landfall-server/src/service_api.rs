@@ -9,10 +9,11 @@ mod registrations;
 
 use http::Method;
 use landfall_core::administration::{Administration, Condition};
+use landfall_core::audit::Origin;
 use landfall_core::clock::Timestamp;
 use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
 use landfall_core::error::Error;
-use landfall_core::id::{Etag, TrackingId};
+use landfall_core::id::Etag;
 use landfall_core::sas::SasToken;
 use landfall_core::service::access::{Operator, authenticate};
 use landfall_core::service::{ProvisioningService, Rights};
@@ -112,10 +113,10 @@ pub async fn answer<S: Store>(
     services: &[ProvisioningService],
     request: &Request,
     route: &ServiceRoute,
-    tracking: &TrackingId,
+    origin: &Origin,
 ) -> Reply {
-    let now = backend.clock.now();
-    let reply = match carry_out(backend, services, request, route, now).await {
+    let (now, tracking) = (origin.at, &origin.tracking_id);
+    let reply = match carry_out(backend, services, request, route, origin).await {
         Ok(reply) => reply,
         Err(error) => {
             let reply = fault::reply(&error, tracking, now);
@@ -178,8 +179,9 @@ async fn carry_out<S: Store>(
     services: &[ProvisioningService],
     request: &Request,
     route: &ServiceRoute,
-    now: Timestamp,
+    origin: &Origin,
 ) -> Result<Reply, Error> {
+    let now = origin.at;
     let operator = operator(services, request, now)?;
     let operation = Operation::of(route, &request.method).ok_or(Error::MethodNotAllowed)?;
     operator.demand(operation.right())?;
@@ -191,6 +193,7 @@ async fn carry_out<S: Store>(
             service: operator.service(),
             now,
             entropy: &*backend.entropy,
+            author: origin.author(operator.actor()),
         },
         request,
     };

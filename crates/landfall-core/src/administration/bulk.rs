@@ -70,6 +70,11 @@ impl<S: Store> Administration<'_, S> {
                 items.len()
             )));
         }
+        // Whatever an item's change needs, it shares the call's audit entry.
+        let each = Administration {
+            author: self.author.of_bulk(),
+            ..*self
+        };
         let mut errors: Vec<Option<Error>> = Vec::with_capacity(items.len());
         let mut changes = Vec::new();
         let mut changing = Vec::new();
@@ -80,7 +85,7 @@ impl<S: Store> Administration<'_, S> {
             };
             errors.push(change.as_ref().err().cloned());
             if let Ok(change) = change {
-                changes.push(change);
+                changes.push(change.by(each.author.clone()));
                 changing.push(index);
             }
         }
@@ -99,7 +104,7 @@ impl<S: Store> Administration<'_, S> {
                 continue;
             };
             if let (Ok(content), Some(slot)) = (&item.content, errors.get_mut(index)) {
-                *slot = self.second_try(mode, content, error).await.err();
+                *slot = each.second_try(mode, content, error).await.err();
             }
         }
 

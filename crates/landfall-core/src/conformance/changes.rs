@@ -195,6 +195,7 @@ pub(super) async fn a_refused_change_leaves_nothing<S: Store>(store: &S, samples
             Write::DeleteRegistration(scope.clone(), registration_id("dev"), Expect::Present),
         ],
         hub_writes: Vec::new(),
+        ..Change::default()
     };
     refused_as_absent(change(store, refused).await);
     assert_eq!(read(store.group(&scope, &group_id("g")).await), None);
@@ -334,6 +335,7 @@ pub(super) async fn an_identity_belongs_to_one_enrollment<S: Store>(
         )],
         writes: Vec::new(),
         hub_writes: Vec::new(),
+        ..Change::default()
     };
     let put = |id: &str, mechanism| {
         let enrollment = samples.individual_by(id, mechanism);
@@ -372,6 +374,7 @@ pub(super) async fn a_certificate_has_one_name<S: Store>(store: &S, samples: &Sa
         )],
         writes: Vec::new(),
         hub_writes: Vec::new(),
+        ..Change::default()
     };
     let ca = samples.ca("Root", false);
     let put = Write::PutCertificate(scope.clone(), Box::new(ca.clone()), Expect::Absent);

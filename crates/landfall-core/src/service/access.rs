@@ -2,6 +2,7 @@
 //! services. The service API and Landfall's own routes ask here.
 
 use super::{AccessPolicy, ProvisioningService, Rights};
+use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::PolicyName;
@@ -12,6 +13,7 @@ use crate::sas::{LEEWAY, SasToken, covers};
 #[derive(Debug, Clone, Copy)]
 pub struct Operator<'a> {
     service: &'a ProvisioningService,
+    policy: &'a PolicyName,
     rights: Rights,
 }
 
@@ -19,6 +21,11 @@ impl<'a> Operator<'a> {
     /// The provisioning service that the token opens.
     pub fn service(&self) -> &'a ProvisioningService {
         self.service
+    }
+
+    /// As which the operator answers for changes.
+    pub fn actor(&self) -> Actor {
+        Actor::ServicePolicy(self.service.id_scope.clone(), self.policy.clone())
     }
 
     /// Demands a right.
@@ -81,6 +88,7 @@ pub fn authenticate<'a>(
             let policy = service.policies.iter().find(|policy| policy.name == name)?;
             signed_by(token, policy).then_some(Operator {
                 service,
+                policy: &policy.name,
                 rights: policy.rights,
             })
         })

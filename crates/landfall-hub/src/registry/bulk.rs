@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use landfall_core::audit::Author;
 use landfall_core::id::{DeviceId, ModuleId};
-use landfall_core::store::{Change, CommitError};
+use landfall_core::store::CommitError;
 
 use super::identity::{DeviceRequest, ModuleRequest};
 use super::{ATTEMPTS, IfMatch, Plan, Registry, devices, modules, overtaken};
@@ -77,19 +78,24 @@ impl<S: HubStore> Registry<'_, S> {
                 items.len()
             )));
         }
+        // Whatever an item's change needs, it shares the call's audit entry.
+        let each = Registry {
+            author: self.author.as_ref().map(Author::of_bulk),
+            ..*self
+        };
         let mut failures = Vec::new();
         let mut named = HashSet::new();
         let mut round = Vec::new();
         for item in items {
             if !named.insert(item.device_id.as_str()) {
-                self.bulk_round(std::mem::take(&mut round), &mut failures)
+                each.bulk_round(std::mem::take(&mut round), &mut failures)
                     .await;
                 named.clear();
                 named.insert(item.device_id.as_str());
             }
             round.push(item);
         }
-        self.bulk_round(round, &mut failures).await;
+        each.bulk_round(round, &mut failures).await;
         Ok(failures)
     }
 
@@ -102,7 +108,7 @@ impl<S: HubStore> Registry<'_, S> {
                 Ok((_, writes)) if writes.is_empty() => {}
                 Ok((ask, writes)) => {
                     planned.push((item, ask));
-                    changes.push(Change::of_hub(writes));
+                    changes.push(self.change(writes));
                 }
                 Err(error) => failures.push(failure(item, error)),
             }

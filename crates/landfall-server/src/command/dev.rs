@@ -202,7 +202,7 @@ async fn first_service(
         hub: HubHostName::parse(&bind.to_string())
             .map_err(|error| anyhow::anyhow!("--bind {bind}: {error}; give an IPv4 address"))?,
     };
-    Ok(founding::found(backend, names).await?.0)
+    Ok(founding::found(backend, names, backend.server()).await?.0)
 }
 
 async fn hub_of(

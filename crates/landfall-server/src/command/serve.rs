@@ -121,7 +121,7 @@ async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> any
             host: first.host_name.to_ascii_lowercase(),
             hub: HubHostName::parse(&first.hub_host_name)?,
         };
-        let (service, _) = founding::found(backend, names).await?;
+        let (service, _) = founding::found(backend, names, backend.server()).await?;
         tracing::info!(id_scope = %service.id_scope, "provisioning service '{}' founded", service.name);
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! Called by the listener with a request that was read whole and the route it named.
 
 use http::Method;
-use landfall_core::clock::Timestamp;
+use landfall_core::audit::Origin;
 use landfall_core::id::{DeviceId, ModuleId, TrackingId};
 use landfall_hub::device::Hub;
 use landfall_hub::error::HubError;
@@ -29,10 +29,10 @@ pub async fn answer<S: HubStore>(
     hubs: &[Hub],
     request: &Request,
     route: &HubRoute,
-    tracking: &TrackingId,
+    origin: &Origin,
 ) -> Reply {
-    let now = backend.clock.now();
-    let reply = match call(backend, hubs, request, route, now).await {
+    let (now, tracking) = (origin.at, &origin.tracking_id);
+    let reply = match call(backend, hubs, request, route, origin).await {
         Ok(reply) => reply,
         Err(error) => {
             report(&error, tracking);
@@ -59,11 +59,12 @@ async fn call<S: HubStore>(
     hubs: &[Hub],
     request: &Request,
     route: &HubRoute,
-    now: Timestamp,
+    origin: &Origin,
 ) -> Result<Reply, HubError> {
+    let now = origin.at;
     let caller = Caller::identify(hubs, request)?;
     let needed = permission(route, &request.method);
-    caller.may(needed.unwrap_or(Permissions::from_bits(0)), now)?;
+    let actor = caller.may(needed.unwrap_or(Permissions::from_bits(0)), now)?;
     let version = api_version(request)?;
     if matches!(route, HubRoute::NotServed) {
         return Err(HubError::NotServed(format!(
@@ -79,7 +80,8 @@ async fn call<S: HubStore>(
         &caller.hub.host_name,
         now,
         &*backend.entropy,
-    );
+    )
+    .by(origin.author(actor));
     let asked = Asked {
         registry,
         request,

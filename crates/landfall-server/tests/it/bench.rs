@@ -1,8 +1,10 @@
 //! A provisioning service in a fresh SQLite database, and calls to its faces.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use landfall_core::audit::Origin;
 use landfall_core::clock::{Entropy, Timestamp};
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{Etag, HubHostName, IdScope, PolicyName, ServiceName, TrackingId};
@@ -189,8 +191,13 @@ impl Bench {
         assert!(done.iter().all(Result::is_ok));
     }
 
-    fn tracking(&self) -> TrackingId {
-        TrackingId::parse("t-1").expect("valid")
+    /// Where every request of these tests comes from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            at: self.backend.clock.now(),
+            address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
+            tracking_id: TrackingId::parse("t-1").expect("valid"),
+        }
     }
 
     /// A token of a policy of `0neA`; the key is the one of that byte.
@@ -246,9 +253,8 @@ impl Bench {
             panic!("{path} is no path of the service API")
         };
         let services = self.backend.store.services().await.expect("services");
-        let tracking = self.tracking();
-        let reply =
-            service_api::answer(&self.backend, &services, &request, &route, &tracking).await;
+        let origin = self.origin();
+        let reply = service_api::answer(&self.backend, &services, &request, &route, &origin).await;
         Answer::of(reply)
     }
 
@@ -284,7 +290,7 @@ impl Bench {
             &request,
             &route,
             &self.token,
-            &self.tracking(),
+            &self.origin(),
         )
         .await;
         Answer::of(reply)

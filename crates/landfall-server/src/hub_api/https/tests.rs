@@ -137,14 +137,14 @@ impl Desk {
         let Some(Route::Hub(route)) = route::parse(&request.path) else {
             panic!("{path} is no path of the hub API");
         };
-        let tracking = TrackingId::draw(&*self.backend.entropy);
-        let reply = answer(&self.backend, &self.hubs, &request, &route, &tracking).await;
+        let origin = Origin::own(self.backend.clock.now(), &*self.backend.entropy);
+        let reply = answer(&self.backend, &self.hubs, &request, &route, &origin).await;
         assert_eq!(
             reply
                 .headers
                 .get("x-ms-request-id")
                 .map(HeaderValue::as_bytes),
-            Some(tracking.as_str().as_bytes())
+            Some(origin.tracking_id.as_str().as_bytes())
         );
         if !reply.body.is_empty() {
             assert_eq!(
