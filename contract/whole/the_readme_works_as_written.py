@@ -31,7 +31,7 @@ PROMISED = {
         r'"errorCode":401\d{3}.*"Unauthorized"',
         r"^Failed check: sas\.group_key_itself",
     ],
-    "The REST articles: X.509, with curl and openssl": [
+    "The REST articles: X.509, with curl": [
         r'"status":"assigned".*"registrationId":"dps-test-device-01"',
     ],
 }

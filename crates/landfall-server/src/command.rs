@@ -4,6 +4,7 @@
 //! `serve` start a server. [`reference()`] writes docs/reference/cli.md from the tree.
 
 pub mod ca;
+pub mod cert;
 pub mod connect;
 pub mod connection_string;
 pub mod dev;
@@ -76,6 +77,9 @@ pub enum Command {
         after_help = "Example:\n  landfall ca list"
     )]
     Ca(Box<ca::CaCommand>),
+    /// Test certificates: make them, and have a chain judged as the server would
+    #[command(after_help = "Example:\n  landfall cert root dps-test-root")]
+    Cert(Box<cert::CertCommand>),
     /// Devices and twins of a hub
     #[command(after_help = "Example:\n  landfall hub device list")]
     Hub(Box<hub::HubCommand>),
@@ -120,6 +124,7 @@ impl Command {
             Command::Group(command) => command.connect.json,
             Command::Registration(command) => command.connect.json,
             Command::Ca(command) => command.connect.json,
+            Command::Cert(command) => command.json(),
             Command::Hub(command) => command.connect.json,
             Command::Key(command) => command.connect.json,
             Command::Sas(command) => command.connect.json,
@@ -141,6 +146,7 @@ impl Command {
             Command::Group(command) => command.run().await,
             Command::Registration(command) => command.run().await,
             Command::Ca(command) => command.run().await,
+            Command::Cert(command) => command.run(),
             Command::Hub(command) => command.run().await,
             Command::Key(command) => command.run(),
             Command::Sas(command) => command.run(),

@@ -108,18 +108,20 @@ pub fn serves_on(
         && names_in_use.iter().all(|name| made_for.contains(name))
 }
 
-fn named(common_name: &str) -> DistinguishedName {
+/// A subject that is a common name alone.
+pub(crate) fn named(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
 }
 
-fn date(time: Timestamp) -> OffsetDateTime {
+/// A time as the certificate library takes it.
+pub(crate) fn date(time: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(time.unix_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Serial numbers are positive: the first bit is off, and the first byte is not zero.
-fn positive(mut serial: [u8; 16]) -> SerialNumber {
+pub(crate) fn positive(mut serial: [u8; 16]) -> SerialNumber {
     serial[0] = serial[0] & 0x7f | 0x40;
     SerialNumber::from_slice(&serial)
 }

@@ -1,0 +1,181 @@
+//! The three files of a test certificate: read for a parent, written for a new one, whole or not at
+//! all, and never over another file.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use landfall_core::certificate::Certificate;
+use zeroize::Zeroizing;
+
+use crate::command::outcome::{Exit, Failure};
+use crate::command::record::file;
+use crate::dev_ca::PemPair;
+
+/// Where the files of one certificate are.
+pub(super) struct Place {
+    folder: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+    fullchain: PathBuf,
+}
+
+/// The CA that signs.
+pub(super) struct Parent {
+    pub(super) certificate: Certificate,
+    pub(super) certificate_file: PathBuf,
+    pub(super) pem: String,
+    pub(super) key: Zeroizing<String>,
+    pub(super) key_file: PathBuf,
+    /// Its own certificate and those above it, as PEM.
+    pub(super) chain: String,
+}
+
+/// A certificate and the files that now hold it.
+pub(super) struct Written {
+    pub(super) certificate: Certificate,
+    pub(super) certificate_file: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) fullchain_file: PathBuf,
+}
+
+impl Place {
+    /// Names the files of a certificate in `folder`.
+    pub(super) fn new(folder: &Path, root: &str) -> Self {
+        // Files of the current folder are shown as the tool and the articles name them.
+        let file = |end: &str| {
+            let name = format!("{root}_{end}.pem");
+            if folder == Path::new(".") {
+                PathBuf::from(name)
+            } else {
+                folder.join(name)
+            }
+        };
+        Place {
+            folder: folder.to_owned(),
+            certificate: file("cert"),
+            key: file("key"),
+            fullchain: file("fullchain"),
+        }
+    }
+
+    /// Checks that none of the files is there.
+    pub(super) fn check_free(&self) -> Result<(), Failure> {
+        match [&self.certificate, &self.key, &self.fullchain]
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok())
+        {
+            Some(path) => Err(taken(path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes all three files, the key readable by this user alone, or leaves none of them.
+    ///
+    /// `above` are the certificates over this one, as PEM.
+    pub(super) fn write(
+        self,
+        certificate: Certificate,
+        pem: &PemPair,
+        above: &str,
+    ) -> Result<Written, Failure> {
+        fs::create_dir_all(&self.folder).map_err(|error| not_written(&self.folder, &error))?;
+        let chain = format!("{}{above}", pem.certificate);
+        // The key goes first: no certificate is ever there without it.
+        let contents = [
+            (&self.key, pem.key.as_str(), 0o600),
+            (&self.fullchain, chain.as_str(), 0o644),
+            (&self.certificate, pem.certificate.as_str(), 0o644),
+        ];
+        for (place, (path, content, mode)) in contents.iter().enumerate() {
+            if let Err(error) = new_file(path, content.as_bytes(), *mode) {
+                let begun = error.kind() != io::ErrorKind::AlreadyExists;
+                for (path, _, _) in contents.iter().take(place + usize::from(begun)) {
+                    // What cannot be removed was not written either, or the folder is gone.
+                    let _ = fs::remove_file(path);
+                }
+                return Err(if begun {
+                    not_written(path, &error)
+                } else {
+                    taken(path)
+                });
+            }
+        }
+        Ok(Written {
+            certificate,
+            certificate_file: self.certificate,
+            key_file: self.key,
+            fullchain_file: self.fullchain,
+        })
+    }
+}
+
+impl Parent {
+    /// Reads the parent whose three files are at `place`.
+    pub(super) fn of_place(place: &Place) -> Result<Self, Failure> {
+        let mut parent = Self::of_files(&place.certificate, &place.key)?;
+        parent.chain = text(&place.fullchain)?;
+        Ok(parent)
+    }
+
+    /// Reads a parent from its certificate's file and its key's file.
+    pub(super) fn of_files(certificate_file: &Path, key_file: &Path) -> Result<Self, Failure> {
+        let bytes = file(certificate_file)?;
+        let pem = String::from_utf8_lossy(&bytes).into_owned();
+        let certificate = Certificate::from_text(&pem).map_err(|error| {
+            Failure::usage(
+                format!("{}: {error}", certificate_file.display()),
+                "name the file of the CA's certificate, as PEM",
+            )
+        })?;
+        let mut chain = pem.clone();
+        if !chain.ends_with('\n') {
+            chain.push('\n');
+        }
+        Ok(Parent {
+            certificate,
+            certificate_file: certificate_file.to_owned(),
+            pem,
+            key: Zeroizing::new(text(key_file)?),
+            key_file: key_file.to_owned(),
+            chain,
+        })
+    }
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(file(path)?).map_err(|_| {
+        Failure::usage(
+            format!("{} holds no text", path.display()),
+            "name a PEM file",
+        )
+    })
+}
+
+/// Writes a file that was not there.
+fn new_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn taken(path: &Path) -> Failure {
+    Failure::new(
+        Exit::Conflict,
+        format!("{} is there already, and is left as it is", path.display()),
+        "take another name, name another folder with --out DIR, or move the file away",
+    )
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("cannot write {}: {error}", path.display()),
+        "check that the folder belongs to this user and has space; no file of this certificate is left",
+    )
+}
