@@ -55,8 +55,17 @@ impl Default for Settings {
     }
 }
 
-/// Asks the running server to listen on one more address.
-pub type Listen = (SocketAddr, oneshot::Sender<io::Result<SocketAddr>>);
+/// Where to listen: an address that is bound when its turn comes, or a socket that is bound already.
+#[derive(Debug)]
+pub enum Door {
+    /// To be bound.
+    At(SocketAddr),
+    /// By [`bind`].
+    Bound(TcpListener),
+}
+
+/// Asks the running server to open one more door.
+pub type Listen = (Door, oneshot::Sender<io::Result<SocketAddr>>);
 
 /// A server that runs: all faces, all workers. [`Running::stop`] ends it in order.
 pub struct Running {
@@ -143,7 +152,15 @@ impl Running {
     /// # Errors
     /// What the system said to the attempt.
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        listen(&self.listen, address).await
+        listen(&self.listen, Door::At(address)).await
+    }
+
+    /// Listens with TLS on a socket that [`bind`] gave, and gives its address.
+    ///
+    /// # Errors
+    /// When the server is stopping.
+    pub async fn listen_on(&self, socket: TcpListener) -> io::Result<SocketAddr> {
+        listen(&self.listen, Door::Bound(socket)).await
     }
 
     /// Answers health checks on `address`, in plain HTTP.
@@ -185,17 +202,14 @@ impl Running {
     }
 }
 
-/// Asks a running server to listen on `address`.
+/// Asks a running server to open `door`.
 ///
 /// # Errors
 /// What the system said to the attempt, or that the server stops.
-pub async fn listen(doors: &mpsc::Sender<Listen>, address: SocketAddr) -> io::Result<SocketAddr> {
+pub async fn listen(doors: &mpsc::Sender<Listen>, door: Door) -> io::Result<SocketAddr> {
     let (answer, answered) = oneshot::channel();
     let stopping = || io::Error::other("the server is stopping");
-    doors
-        .send((address, answer))
-        .await
-        .map_err(|_| stopping())?;
+    doors.send((door, answer)).await.map_err(|_| stopping())?;
     answered.await.map_err(|_| stopping())?
 }
 
@@ -213,11 +227,15 @@ async fn open_doors(
             request = requests.recv() => request,
             () = stop.given() => None,
         };
-        let Some((address, answer)) = request else {
+        let Some((door, answer)) = request else {
             break;
         };
-        let bound = match bind(address) {
-            Ok((listener, bound)) => {
+        let listener = match door {
+            Door::At(address) => bind(address),
+            Door::Bound(listener) => Ok(listener),
+        };
+        let bound = match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((bound, listener)) => {
                 let (tls, faces) = (tls.clone(), Arc::clone(&faces));
                 open.spawn(listener::serve(
                     listener,
@@ -236,7 +254,11 @@ async fn open_doors(
 }
 
 /// Binds with a backlog that takes a storm, and so that a restart does not wait for old sessions.
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// A program that this one starts does not inherit the socket.
+///
+/// # Errors
+/// What the system said to the attempt.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::STREAM,
@@ -249,7 +271,5 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
+    TcpListener::from_std(socket.into())
 }

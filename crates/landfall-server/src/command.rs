@@ -9,6 +9,7 @@ pub mod connect;
 pub mod connection_string;
 pub mod dev;
 pub mod enrollment;
+pub mod env;
 pub mod explain;
 pub mod group;
 pub mod hub;
@@ -48,7 +49,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start everything on this machine: a service, its hub, TLS and a database in one folder
-    #[command(after_help = "Example:\n  landfall dev --data ./landfall-data")]
+    #[command(after_help = "Example:\n  landfall dev --ephemeral -- pytest tests")]
     Dev(Box<dev::DevOptions>),
     /// Start a server by its configuration
     #[command(after_help = "Example:\n  landfall serve --config /etc/landfall/landfall.toml")]
@@ -59,6 +60,9 @@ pub enum Command {
     /// Print the connection string of the service, or of a hub
     #[command(after_help = "Example:\n  landfall connection-string --hub")]
     ConnectionString(Box<connection_string::ConnectionStringCommand>),
+    /// Print the variables that samples and SDKs read, for a new throw-away device
+    #[command(after_help = "Example:\n  landfall env --dotenv")]
+    Env(Box<env::EnvCommand>),
     /// Individual enrollments: one device each
     #[command(after_help = "Example:\n  landfall enrollment list")]
     Enrollment(Box<enrollment::EnrollmentCommand>),
@@ -120,6 +124,7 @@ impl Command {
             Command::Dev(_) | Command::Serve(_) | Command::Reference { .. } => false,
             Command::Service(command) => command.connect.json,
             Command::ConnectionString(command) => command.connect.json,
+            Command::Env(command) => command.connect.json,
             Command::Enrollment(command) => command.connect.json,
             Command::Group(command) => command.connect.json,
             Command::Registration(command) => command.connect.json,
@@ -132,16 +137,17 @@ impl Command {
         }
     }
 
-    /// Does what was asked.
+    /// Does what was asked, and gives the exit code: that of a command that was run, else 0.
     ///
     /// # Errors
     /// [`Failure`] with the exit code, what went wrong and what to do.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
-            Command::Dev(options) => Ok(dev::run(*options).await?),
+            Command::Dev(options) => return dev::run(*options).await,
             Command::Serve(options) => serve::run(*options).await,
             Command::Service(command) => command.run().await,
             Command::ConnectionString(command) => command.run().await,
+            Command::Env(command) => command.run().await,
             Command::Enrollment(command) => command.run().await,
             Command::Group(command) => command.run().await,
             Command::Registration(command) => command.run().await,
@@ -158,7 +164,8 @@ impl Command {
                 });
                 Ok(())
             }
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -219,7 +226,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).into()),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprint!("{}", failure.render(as_json));
             failure.exit.into()

@@ -2,6 +2,7 @@
 //! `dev.json` of a dev server's data folder.
 
 mod dev_file;
+mod facts;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use landfall_wire::message::{Reply, Request};
 use serde_json::Value as Json;
 
 pub use self::dev_file::DevFile;
+pub use self::facts::Facts;
 use super::outcome::{Exit, Failure};
 use crate::client::tls::{Trust, settings};
 use crate::client::{Client, Endpoint};

@@ -23,6 +23,12 @@ pub enum Exit {
     NotAuthorized,
     /// 6: no reply came.
     CannotConnect,
+    /// 125: `dev` did not start, and so did not run the command it was given.
+    NotStarted,
+    /// 126: the command that `dev` was given cannot be executed.
+    NotExecutable,
+    /// 127: the command that `dev` was given is not there.
+    NoCommand,
 }
 
 impl Exit {
@@ -35,6 +41,9 @@ impl Exit {
             Exit::Conflict => 4,
             Exit::NotAuthorized => 5,
             Exit::CannotConnect => 6,
+            Exit::NotStarted => 125,
+            Exit::NotExecutable => 126,
+            Exit::NoCommand => 127,
         }
     }
 }

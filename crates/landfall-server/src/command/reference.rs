@@ -23,6 +23,7 @@ for, `@FILE` reads it from a file.
 | 4 | there already, or changed since it was read |
 | 5 | the credential was not accepted |
 | 6 | cannot connect |
+| 125, 126, 127 | `landfall dev -- COMMAND` only: the server did not start, the command cannot be executed, there is no such command; else the command's own, or 128 and the signal that ended it |
 ";
 
 /// The reference of the command line, as Markdown.

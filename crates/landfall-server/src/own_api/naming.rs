@@ -9,7 +9,7 @@ use landfall_core::error::Error;
 use landfall_core::id::HubHostName;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::app::{Listen, listen};
+use crate::app::{Door, Listen, listen};
 use crate::backend::COME_BACK;
 use crate::dev_identity::DevIdentity;
 
@@ -47,10 +47,8 @@ impl Loopback {
             if taken.contains(&address.to_string()) {
                 continue;
             }
-            if listen(&self.doors, SocketAddr::new(IpAddr::V4(address), self.port))
-                .await
-                .is_ok()
-            {
+            let door = Door::At(SocketAddr::new(IpAddr::V4(address), self.port));
+            if listen(&self.doors, door).await.is_ok() {
                 return Ok(address);
             }
         }

@@ -20,6 +20,8 @@ pub struct DevFile {
     hub_connection_string: String,
     /// The authority that signed the server's certificate.
     pub(super) ca_file: PathBuf,
+    /// That authority and the system's roots, in one file.
+    pub(super) bundle_file: Option<PathBuf>,
     /// The control plane.
     pub(super) control_plane: ControlPlane,
 }

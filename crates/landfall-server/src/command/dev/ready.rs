@@ -13,11 +13,46 @@ use serde_json::json;
 use super::place::Place;
 use super::self_check::Road;
 use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
+use crate::time::Stopwatch;
 
 /// The device that the printed commands enroll and register. It is nobody's until they are run.
 const TRIAL_DEVICE: &str = "dev-1";
 /// How long the printed token is good for.
 const TRIAL_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the parts of a start took.
+pub struct Parts {
+    watch: Stopwatch,
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Parts {
+    /// Starts measuring.
+    pub fn start() -> Self {
+        Parts {
+            watch: Stopwatch::start(),
+            done: Vec::new(),
+        }
+    }
+
+    /// Notes that a part is done; the next one begins.
+    pub fn done(&mut self, part: &'static str) {
+        let before: Duration = self.done.iter().map(|(_, took)| *took).sum();
+        let took = self.watch.elapsed().saturating_sub(before);
+        self.done.push((part, took));
+    }
+
+    /// All of them, and each.
+    fn told(&self) -> String {
+        let whole: Duration = self.done.iter().map(|(_, took)| *took).sum();
+        let parts = self
+            .done
+            .iter()
+            .map(|(part, took)| format!("{part} {}", took.as_millis()));
+        let parts: Vec<_> = parts.collect();
+        format!("{} ms: {}", whole.as_millis(), parts.join(", "))
+    }
+}
 
 /// A key for the trial device, and a token made with it, so that the printed lines work as they are.
 pub struct Trial {
@@ -46,6 +81,8 @@ pub struct Ready {
     pub folder: PathBuf,
     /// What the printed commands work with.
     pub trial: Trial,
+    /// What the start was spent on.
+    pub parts: Parts,
 }
 
 impl Ready {
@@ -72,8 +109,19 @@ impl Ready {
         format!("{document:#}\n")
     }
 
+    /// Tells people where the command's server is, in one line; standard output is the command's.
+    pub fn print_in_brief(&self) {
+        let place = &self.place;
+        eprintln!(
+            "landfall: ready on {}, id scope {} ({})",
+            place.url(),
+            place.service.id_scope,
+            self.parts.told()
+        );
+    }
+
     /// Tells people, ready to paste.
-    pub fn print(&self, took: Duration) {
+    pub fn print(&self) {
         let place = &self.place;
         println!(
             "A simulated device was provisioned through {} (TLS verified; the wait between polls left out):",
@@ -90,7 +138,7 @@ impl Ready {
             "  assigned to hub {}. The device was removed again.\n",
             self.road.hub
         );
-        println!("Landfall is ready ({}).\n", milliseconds(took));
+        println!("Landfall is ready ({}).\n", self.parts.told());
         println!("  id scope            {}", place.service.id_scope);
         println!("  device endpoint     {}", place.url());
         println!(
