@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use landfall_core::clock::Clock;
+use landfall_core::clock::{Clock, Timestamp};
 use landfall_core::sas;
 use serde_json::json;
 
@@ -44,6 +44,9 @@ pub struct SasCommand {
         default_value_t = 3600
     )]
     expiry: u64,
+    /// When the token ends, instead: seconds since 1970, or a time such as 2030-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "expiry", value_parser = moment)]
+    expires_at: Option<Timestamp>,
     // Last: its heading would name the options above too.
     /// Only `--json` and `--data` matter here.
     #[command(flatten)]
@@ -62,7 +65,10 @@ impl SasCommand {
 
     fn token(&self, clock: &dyn Clock) -> Result<String, Failure> {
         let key = key::symmetric_key(&self.key)?;
-        let expiry = clock.now().plus(Duration::from_secs(self.expiry));
+        let expiry = match self.expires_at {
+            Some(end) => end,
+            None => clock.now().plus(Duration::from_secs(self.expiry)),
+        };
         let (resource, policy) = match (&self.resource, &self.registration_id) {
             (None, Some(id)) => (
                 format!("{}/registrations/{id}", self.scope()?),
@@ -89,11 +95,18 @@ impl SasCommand {
     }
 }
 
+/// Reads a moment of the command line: seconds since 1970, or the form that traces and logs show.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let seconds = text.parse().ok().map(Timestamp::from_unix_seconds);
+    seconds.or_else(|| Timestamp::parse(text)).ok_or_else(|| {
+        "neither seconds since 1970 nor a time such as 2030-01-01T00:00:00Z".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
-    use landfall_core::clock::Timestamp;
 
     const KEY: &str = "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=";
 
@@ -131,6 +144,25 @@ mod tests {
             "SharedAccessSignature sr=0ne00ABC123%2Fregistrations%2Fsn-007-888-abc-mac-a1-b2-c3-d4-e5-f6\
              &sig=%2FNhonhe3KCcG4ONQL1h8qY1c5XP%2F8kJCsVv9i557Fy8%3D&se=1893456000&skn=registration"
         );
+    }
+
+    #[test]
+    fn a_token_ends_when_it_is_told_to() {
+        let ending = |end: &str| {
+            let ends = ["--resource", "h", "--key", KEY, "--expires-at", end];
+            Line::try_parse_from([&["sas"][..], &ends].concat())
+        };
+        let end = |text: &str| {
+            ending(text)
+                .expect("arguments")
+                .sas
+                .token(&Still)
+                .expect("token")
+        };
+        let wanted = token(&["--resource", "h", "--key", KEY]);
+        assert_eq!(end("1893456000"), wanted);
+        assert_eq!(end("2030-01-01T01:00:00+01:00"), wanted);
+        assert!(ending("tomorrow").is_err());
     }
 
     #[test]
