@@ -4,6 +4,7 @@
 //! has a test that shows it can fail. The `ci` task and `cargo xtask tidy` call [`run`]. What the
 //! compiler and clippy can say is left to them.
 
+mod checks;
 mod crates;
 mod documents;
 mod reference;
@@ -89,6 +90,7 @@ fn check_text(tree: &Tree) -> Vec<Finding> {
     findings.extend(source::check(tree));
     findings.extend(documents::check(tree));
     findings.extend(routes::check(tree));
+    findings.extend(checks::check(tree));
     findings
 }
 

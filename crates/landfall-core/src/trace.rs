@@ -3,6 +3,8 @@
 //! Only operators read traces. A device reads the public error and its tracking id.
 //! Nothing here may hold a key, a token, a signature or a payload.
 
+pub mod check;
+
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -11,7 +13,7 @@ use crate::id::{IdScope, OperationId, TrackingId};
 /// Why one check refused, in words for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The check, as a stable name: `sas.expired`, `x509.common_name`.
+    /// The check, as a stable name of [`check::CHECKS`]: `sas.expired`, `x509.common_name`.
     pub check: &'static str,
     /// What the check wants.
     pub expected: String,

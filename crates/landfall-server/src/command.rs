@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Args as _, Parser, Subcommand, ValueEnum};
 
 pub use self::outcome::{Exit, Failure};
-pub use self::reference::reference;
+pub use self::reference::{answers, reference};
 
 /// An open device provisioning service: devices register, prove who they are, and are told their hub.
 #[derive(Debug, Parser)]
@@ -97,8 +97,10 @@ pub enum Command {
         after_help = "Example:\n  landfall sas --id-scope 0ne00000001 --registration-id dev1 --key @dev1.key"
     )]
     Sas(Box<sas::SasCommand>),
-    /// Say why a device's attempt ended as it did
-    #[command(after_help = "Example:\n  landfall explain ada7d102-449e-4031-a1e7-e60ac75804ea")]
+    /// Say why a device's attempt ended as it did, or what a code means
+    #[command(
+        after_help = "Example:\n  landfall explain ada7d102-449e-4031-a1e7-e60ac75804ea\n  landfall explain --code 401002"
+    )]
     Explain(Box<explain::ExplainCommand>),
     /// Print a page of the reference
     #[command(hide = true, after_help = "Example:\n  landfall reference cli")]
@@ -115,6 +117,12 @@ pub enum Page {
     Cli,
     /// docs/reference/configuration.md
     Configuration,
+    /// docs/reference/statuses.md
+    Statuses,
+    /// docs/reference/errors.md
+    Errors,
+    /// docs/reference/checks.md
+    Checks,
 }
 
 impl Command {
@@ -161,6 +169,9 @@ impl Command {
                 print::text(&match page {
                     Page::Cli => reference(),
                     Page::Configuration => crate::config::reference(),
+                    Page::Statuses => answers::statuses_page(),
+                    Page::Errors => answers::errors(),
+                    Page::Checks => answers::checks(),
                 });
                 Ok(())
             }

@@ -12,7 +12,7 @@ use landfall_core::linked_hub::HubRegistry;
 use landfall_core::registration::operation::Progress;
 use landfall_core::store::Store;
 use landfall_wire::message::Reply;
-use landfall_wire::{device, fault};
+use landfall_wire::{device, fault, status};
 
 use crate::backend::Backend;
 use crate::provisioning::{Answer, Provisioning};
@@ -68,12 +68,12 @@ fn spoken(answer: &Result<Answer, Error>) -> String {
         Ok(Answer::Accepted(_)) => "assigning".to_owned(),
         Ok(Answer::Operation(operation)) => match &operation.progress {
             Progress::Finished(registration) => {
-                device::status_name(&registration.status).to_owned()
+                status::status_name(&registration.status).to_owned()
             }
             Progress::Accepted(_) | Progress::Allocated(..) => "assigning".to_owned(),
         },
         Ok(Answer::Registration(registration)) => {
-            device::status_name(&registration.status).to_owned()
+            status::status_name(&registration.status).to_owned()
         }
         Err(error) => error.to_string(),
     }

@@ -9,12 +9,13 @@ use landfall_core::document::Document;
 use landfall_core::error::Error;
 use landfall_core::id::{OperationId, RegistrationId};
 use landfall_core::registration::operation::{Operation, Progress};
-use landfall_core::registration::{EnrollmentRef, Registration, RegistrationStatus, Substatus};
+use landfall_core::registration::{EnrollmentRef, Registration, RegistrationStatus};
 use serde_json::{Map, Value, json};
 
-use crate::fault;
+use crate::fault::registration;
 use crate::fields::{Members, parse_object};
 use crate::message::Reply;
+use crate::status::{self, status_name, substatus_name};
 
 /// What a device says of itself when it registers or asks for its state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,7 +87,7 @@ pub fn parse_body(body: &[u8], path_id: &RegistrationId) -> Result<DeviceBody, E
 pub fn accepted(operation: &OperationId, location: &str, retry_after: Duration) -> Reply {
     Reply::json(
         StatusCode::ACCEPTED,
-        &json!({"operationId": operation.as_str(), "status": "assigning"}),
+        &json!({"operationId": operation.as_str(), "status": status::ASSIGNING.word}),
     )
     .with_header("location", location)
     .with_header("retry-after", &retry_after.as_secs().to_string())
@@ -102,10 +103,10 @@ pub fn operation(operation: &Operation, retry_after: Duration) -> Reply {
             StatusCode::ACCEPTED,
             &json!({
                 "operationId": operation.id.as_str(),
-                "status": "assigning",
+                "status": status::ASSIGNING.word,
                 "registrationState": {
                     "registrationId": operation.registration_id.as_str(),
-                    "status": "assigning",
+                    "status": status::ASSIGNING.word,
                 },
             }),
         )
@@ -163,12 +164,12 @@ pub fn registration_state_json(registration: &Registration, view: View) -> Value
     match &registration.status {
         RegistrationStatus::Assigned => {}
         RegistrationStatus::Failed(failure) => {
-            put("errorCode", fault::failure_code(failure).into());
+            put("errorCode", registration::failure_code(failure).into());
             put("errorMessage", failure.public().into());
         }
         RegistrationStatus::Disabled => {
-            put("errorCode", fault::DISABLED_CODE.into());
-            put("errorMessage", fault::DISABLED_MESSAGE.into());
+            put("errorCode", registration::DISABLED.number.into());
+            put("errorMessage", registration::DISABLED_MESSAGE.into());
         }
     }
     put(
@@ -190,24 +191,6 @@ pub fn registration_state_json(registration: &Registration, view: View) -> Value
         }
     }
     Value::Object(state)
-}
-
-/// The word for a status.
-pub fn status_name(status: &RegistrationStatus) -> &'static str {
-    match status {
-        RegistrationStatus::Assigned => "assigned",
-        RegistrationStatus::Failed(_) => "failed",
-        RegistrationStatus::Disabled => "disabled",
-    }
-}
-
-fn substatus_name(substatus: Substatus) -> &'static str {
-    match substatus {
-        Substatus::InitialAssignment => "initialAssignment",
-        Substatus::DeviceDataMigrated => "deviceDataMigrated",
-        Substatus::DeviceDataReset => "deviceDataReset",
-        Substatus::ReprovisionedToInitialAssignment => "reprovisionedToInitialAssignment",
-    }
 }
 
 #[cfg(test)]

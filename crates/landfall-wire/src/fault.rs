@@ -2,11 +2,14 @@
 //! that knows these numbers.
 //!
 //! The rows here are those of the device API and of the service API, which share one form; the
-//! control plane's stand in [`control`], the hub's in [`hub`]. Adapters of the server call [`reply`]
-//! at the very edge, when nothing can change the answer any more.
+//! control plane's stand in [`control`], the hub's in [`hub`], those of registrations that ended
+//! without a hub in [`registration`]. Each row also tells its cause and remedy: the reference is
+//! printed from here. Adapters of the server call [`reply`] at the very edge, when nothing can change
+//! the answer any more.
 
 pub mod control;
 pub mod hub;
+pub mod registration;
 
 use std::time::Duration;
 
@@ -14,55 +17,225 @@ use http::StatusCode;
 use landfall_core::clock::Timestamp;
 use landfall_core::error::Error;
 use landfall_core::id::TrackingId;
-use landfall_core::registration::RegistrationFailure;
 use serde_json::{Value, json};
 
 use crate::message::Reply;
+pub use crate::table::Told;
+use crate::table::table;
 
-/// The number in the registration state of a device whose enrollment is disabled.
-///
-/// Source: docs/protocol/device-api.md §1.6 [I].
-pub const DISABLED_CODE: u32 = 403_201;
+/// Which part of the public protocol answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The device API.
+    Device,
+    /// The service API.
+    Service,
+    /// The routes below `/landfall`, which are Landfall's own.
+    Own,
+}
 
-/// The text that goes with [`DISABLED_CODE`].
-pub const DISABLED_MESSAGE: &str = "The enrollment of this device is disabled.";
-
-/// The status and the six-digit number of an error. The number's first three digits are the
-/// status: a client of AMQP derives one from the other.
-///
-/// Source: docs/protocol/service-api.md §6 [R, I]; docs/protocol/device-api.md §1.6 [R, I].
-pub fn row(error: &Error) -> (StatusCode, u32) {
-    match error {
-        Error::Unreadable(_) => (StatusCode::BAD_REQUEST, 400_000),
-        Error::ApiVersion(_) => (StatusCode::BAD_REQUEST, 400_001),
-        Error::Invalid(_) => (StatusCode::BAD_REQUEST, 400_004),
-        Error::Unauthorized => (StatusCode::UNAUTHORIZED, 401_002),
-        Error::RightMissing(_) => (StatusCode::UNAUTHORIZED, 401_003),
-        Error::ServiceNotFound => (StatusCode::NOT_FOUND, 404_001),
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, 404_201),
-        Error::OtherNotFound(_) => (StatusCode::NOT_FOUND, 404_202),
-        Error::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 405_000),
-        Error::Exists(_) => (StatusCode::CONFLICT, 409_201),
-        Error::PreconditionFailed(_) => (StatusCode::PRECONDITION_FAILED, 412_002),
-        Error::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 415_000),
-        Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 413_001),
-        Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, 429_001),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, 503_001),
-        Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
+impl Face {
+    /// The face in the words of the reference.
+    pub fn name(self) -> &'static str {
+        match self {
+            Face::Device => "device",
+            Face::Service => "service",
+            Face::Own => "own",
+        }
     }
 }
 
-/// The number that stands in the registration state of a device that could not be assigned.
-///
-/// Source: docs/protocol/device-api.md §1.6 [S for 400209, I for the rest].
-pub fn failure_code(failure: &RegistrationFailure) -> u32 {
-    match failure {
-        RegistrationFailure::NoLinkedHub => 400_203,
-        RegistrationFailure::HubNotLinked(_) => 400_204,
-        RegistrationFailure::StaticHubMissing => 400_205,
-        RegistrationFailure::PolicyNotServed(_) => 400_206,
-        RegistrationFailure::HubRefused(_) => 400_209,
-    }
+/// Every face that shares this form of errors.
+const ALL_FACES: &[Face] = &[Face::Device, Face::Service, Face::Own];
+
+/// One line of the table of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The six-digit number; its first three digits are the status.
+    pub number: u32,
+    /// Who answers it.
+    pub faces: &'static [Face],
+    /// What the reference says of it.
+    pub told: Told,
+}
+
+/// The status and the six-digit number of an error. The number's first three digits are the
+/// status: a client of AMQP derives one from the other.
+pub fn row(error: &Error) -> (StatusCode, u32) {
+    let line = line(error);
+    (line.status, line.number)
+}
+
+table! {
+    /// The line of an error.
+    ///
+    /// Source: docs/protocol/service-api.md §6 [R, I]; docs/protocol/device-api.md §1.6 [R, I].
+    fn line(error: &Error) -> Row;
+    /// Every error of the device API, of the service API and of our own routes.
+    const ROWS;
+
+    Error::Unreadable(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        number: 400_000,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The request cannot be read.",
+            cause: "The body is no JSON object or did not arrive whole, the head is no HTTP/1.1, or `Host` is missing or there twice.",
+            remedy: "Send one JSON object in UTF-8 with its `Content-Length`, and one `Host`. The message says which part could not be read.",
+        },
+    },
+    Error::ApiVersion(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        number: 400_001,
+        faces: &[Face::Device, Face::Service],
+        told: Told {
+            meaning: "The api-version is missing or malformed.",
+            cause: "The URL has no `?api-version=`, or its value is no date.",
+            remedy: "Send a dated version, such as `2021-06-01`, with `-preview` behind it or without.",
+        },
+    },
+    Error::Invalid(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        number: 400_004,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The request is readable and breaks a rule.",
+            cause: "An id with a character that ids may not have, another id in the body than in the path, a member of the wrong kind, a rule of enrollments; from a device also `csr` and TPM attestation, which are not served yet.",
+            remedy: "The message names the member and the rule: correct that one.",
+        },
+    },
+    Error::Unauthorized => Row {
+        status: StatusCode::UNAUTHORIZED,
+        number: 401_002,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The caller did not prove who it is.",
+            cause: "Device: no enrollment, a wrong key, an expired token, a certificate that leads to no enrollment, an unknown id scope; all of them read alike on purpose. Operator: a token that is wrong, expired, or made for another host name; a wrong control token.",
+            remedy: "Device: `landfall explain TRACKING-ID` names the [check](checks.md) that failed. Operator: take the connection string from `landfall connection-string` again, and compare the clocks.",
+        },
+    },
+    Error::RightMissing(_) => Row {
+        status: StatusCode::UNAUTHORIZED,
+        number: 401_003,
+        faces: &[Face::Service, Face::Own],
+        told: Told {
+            meaning: "The caller is known and may not do this.",
+            cause: "The shared access policy of the token lacks the right that the message names.",
+            remedy: "Use a connection string of a policy that holds the right; `provisioningserviceowner` holds all.",
+        },
+    },
+    Error::ServiceNotFound => Row {
+        status: StatusCode::NOT_FOUND,
+        number: 404_001,
+        faces: &[Face::Service],
+        told: Told {
+            meaning: "No provisioning service answers to this name.",
+            cause: "Kept for clients that look for it: no request of this build leads to it, since the token's signature finds the service.",
+            remedy: "Compare the host name with `landfall service list`.",
+        },
+    },
+    Error::NotFound(_) => Row {
+        status: StatusCode::NOT_FOUND,
+        number: 404_201,
+        faces: &[Face::Device, Face::Service],
+        told: Told {
+            meaning: "The individual enrollment or the registration is not there.",
+            cause: "The id is misspelt, belongs to another service, or was deleted; a device that asks for its state never registered.",
+            remedy: "Look with `landfall enrollment list` or `landfall registration list`; a device registers first.",
+        },
+    },
+    Error::OtherNotFound(_) => Row {
+        status: StatusCode::NOT_FOUND,
+        number: 404_202,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "Something else is not there: a group, an operation, a service, a trace, or the path.",
+            cause: "The name is misspelt; finished operations are kept for `retention.operation_hours`, traces for `retention.trace_hours`; or the path is one that no face serves.",
+            remedy: "The message names what is missing. A device registers again: it gets a new operation id, and keeps its hub.",
+        },
+    },
+    Error::MethodNotAllowed => Row {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        number: 405_000,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The path is known and the method is not.",
+            cause: "GET in place of PUT or POST, or an id that is missing at the path's end.",
+            remedy: "Use a method that the answer's `Allow` header lists.",
+        },
+    },
+    Error::Exists(_) => Row {
+        status: StatusCode::CONFLICT,
+        number: 409_201,
+        faces: &[Face::Service, Face::Own],
+        told: Told {
+            meaning: "The record is there already.",
+            cause: "A PUT without `If-Match` on an enrollment that exists; a certificate that another enrollment holds; a service of that name.",
+            remedy: "To change a record, read it and send its etag in `If-Match` (`*` for whatever is there); else choose another id.",
+        },
+    },
+    Error::PreconditionFailed(_) => Row {
+        status: StatusCode::PRECONDITION_FAILED,
+        number: 412_002,
+        faces: &[Face::Service],
+        told: Told {
+            meaning: "The record is not in the state that the caller knows.",
+            cause: "Somebody changed or deleted it since it was read: the etag in `If-Match` or in the body is an old one.",
+            remedy: "Read it again, make the change again, send the new etag.",
+        },
+    },
+    Error::MediaType(_) => Row {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        number: 415_000,
+        faces: &[Face::Device],
+        told: Told {
+            meaning: "The body is in a coding that is not read here.",
+            cause: "`Content-Encoding` names a compression.",
+            remedy: "Send the body as it is, without that header (`utf-8` and `identity` are passed over).",
+        },
+    },
+    Error::TooLarge(_) => Row {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        number: 413_001,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The body is over the limit.",
+            cause: "A device sends more than `limits.body_bytes` (96 KB unless set otherwise), an operator more than 4 MiB.",
+            remedy: "Send less: a smaller payload, fewer enrollments in one bulk call.",
+        },
+    },
+    Error::Throttled(_) => Row {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        number: 429_001,
+        faces: &[Face::Device, Face::Service],
+        told: Told {
+            meaning: "Too many requests; come back after `Retry-After`.",
+            cause: "Kept for quotas, which this build does not have: no request leads to it. The cloud service answers it above its limits.",
+            remedy: "Wait as long as `Retry-After` says, then send the same request.",
+        },
+    },
+    Error::Unavailable(_) => Row {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        number: 503_001,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "The server cannot answer now; come back after `Retry-After`.",
+            cause: "The database cannot be written (full disk, file rights, a lock), or the same records changed too often at the same moment.",
+            remedy: "Caller: wait and repeat. Operator: look at `/readyz`, the log and the free disk space; [health](../operating/health.md).",
+        },
+    },
+    Error::Internal => Row {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        number: 500_001,
+        faces: ALL_FACES,
+        told: Told {
+            meaning: "A fault of the server.",
+            cause: "Something that must not happen; the cause stands in the log, never in the answer.",
+            remedy: "Find the log line with the tracking id, and report it.",
+        },
+    },
 }
 
 /// How long the caller is asked to wait before it tries again, for errors that pass.
@@ -162,6 +335,26 @@ mod tests {
         for error in every_error() {
             let (status, code) = row(&error);
             assert_eq!(code / 1000, u32::from(status.as_u16()), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_number_is_told_once_and_with_a_remedy() {
+        let numbers = ROWS.iter().map(|row| row.number);
+        let numbers = numbers.chain(registration::FAILURES.iter().map(|row| row.number));
+        let mut numbers: Vec<_> = numbers.chain([registration::DISABLED.number]).collect();
+        numbers.sort_unstable();
+        let told = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), told, "a number stands twice");
+        for row in ROWS {
+            assert!(!row.faces.is_empty(), "{} is nobody's", row.number);
+        }
+        let texts = ROWS.iter().map(|row| row.told);
+        for told in texts.chain(registration::FAILURES.iter().map(|row| row.told)) {
+            for text in [told.meaning, told.cause, told.remedy] {
+                assert!(text.ends_with('.') && !text.contains(['|', '\n']), "{text}");
+            }
         }
     }
 

@@ -16,3 +16,5 @@ pub mod own;
 pub mod query;
 pub mod route;
 pub mod service;
+pub mod status;
+pub mod table;

@@ -8,7 +8,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// The pages, by the name that `landfall reference` takes.
-const PAGES: [&str; 2] = ["cli", "configuration"];
+const PAGES: [&str; 5] = ["checks", "cli", "configuration", "errors", "statuses"];
 
 /// Where a reference's text comes from.
 pub(super) trait Printer {
@@ -113,7 +113,10 @@ mod tests {
     fn a_stale_page_is_named_with_its_line() {
         let sample = Sample::new(&[
             ("docs/reference/cli.md", "cli\nnew\n"),
+            ("docs/reference/checks.md", "checks\nnew\n"),
             ("docs/reference/configuration.md", "configuration\nold\n"),
+            ("docs/reference/errors.md", "errors\nnew\n"),
+            ("docs/reference/statuses.md", "statuses\nnew\n"),
             ("docs/reference/other.md", "x"),
         ]);
         let said: Vec<String> = check(&sample.tree(), &Fixed("new"))

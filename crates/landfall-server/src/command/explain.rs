@@ -1,4 +1,7 @@
-//! `landfall explain`: why an attempt of a device ended as it did, from its decision trace.
+//! `landfall explain`: why an attempt of a device ended as it did, from its decision trace; or what a
+//! code means, from the reference.
+
+mod code;
 
 use clap::Args;
 use landfall_wire::client::own;
@@ -8,12 +11,19 @@ use super::connect::Connect;
 use super::outcome::{Exit, Failure};
 use super::print;
 
-/// Say why a device's attempt ended as it did: the stages it passed and the check that failed.
+/// Say why a device's attempt ended as it did: the stages it passed and the check that failed. Or
+/// say what a code means.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
     /// Tracking id that the device was given, or a registration id for its last attempts
-    #[arg(value_name = "TRACKING-ID|REGISTRATION-ID")]
-    id: String,
+    #[arg(
+        value_name = "TRACKING-ID|REGISTRATION-ID",
+        required_unless_present = "code"
+    )]
+    id: Option<String>,
+    /// What a number, check, status or hub error name means; asks no server
+    #[arg(long, value_name = "CODE", conflicts_with = "id")]
+    code: Option<String>,
     /// At most so many attempts of a registration id
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
@@ -26,23 +36,33 @@ pub struct ExplainCommand {
 impl ExplainCommand {
     /// Does what was asked.
     pub async fn run(self) -> Result<(), Failure> {
+        match (&self.code, &self.id) {
+            (Some(code), _) => code::explain(code, self.connect.json),
+            (None, Some(id)) => self.attempts(id).await,
+            // The command line wants one of the two.
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Explains the attempt of a tracking id, or the last ones of a registration id.
+    async fn attempts(&self, id: &str) -> Result<(), Failure> {
         let mut session = self.connect.service().await?;
         let who = session.authorization.clone();
         // Only a tracking id looks like one; a registration id that does too is asked for second.
-        let trace = if looks_like_tracking_id(&self.id) {
-            session.find(own::trace(&who, &self.id)).await?
+        let trace = if looks_like_tracking_id(id) {
+            session.find(own::trace(&who, id)).await?
         } else {
             None
         };
         let trace = match trace {
-            None => self.nobodys().await?,
+            None => self.nobodys(id).await?,
             found => found,
         };
         if let Some(trace) = trace {
             print::result(self.connect.json, &trace, explained);
             return Ok(());
         }
-        let request = own::registration_traces(&who, &self.id, self.top);
+        let request = own::registration_traces(&who, id, self.top);
         let found = session
             .find(request)
             .await?
@@ -52,7 +72,7 @@ impl ExplainCommand {
         if traces.is_empty() {
             return Err(Failure::new(
                 Exit::NotFound,
-                format!("no attempt under '{}' is kept by this service", self.id),
+                format!("no attempt under '{}' is kept by this service", id),
                 "check the id and the service (--service); old traces are dropped after a while, and attempts under an id scope that no service has are found by their tracking id only",
             ));
         }
@@ -66,14 +86,14 @@ impl ExplainCommand {
 impl ExplainCommand {
     /// The trace of an attempt under an id scope of no service: no service's policy may read it, the
     /// server's control token may. Not asked where `--login` leads to another server than `dev.json`.
-    async fn nobodys(&self) -> Result<Option<Json>, Failure> {
-        if !looks_like_tracking_id(&self.id) || self.connect.login.is_some() {
+    async fn nobodys(&self, id: &str) -> Result<Option<Json>, Failure> {
+        if !looks_like_tracking_id(id) || self.connect.login.is_some() {
             return Ok(None);
         }
         let Ok(mut control) = self.connect.control() else {
             return Ok(None);
         };
-        let request = own::trace(&control.session.authorization, &self.id);
+        let request = own::trace(&control.session.authorization, id);
         control.session.find(request).await
     }
 }

@@ -1,4 +1,7 @@
-//! docs/reference/cli.md, written from the command tree itself.
+//! docs/reference/cli.md, written from the command tree itself. The pages on what servers answer are
+//! written by [`answers`].
+
+pub mod answers;
 
 use clap::{Arg, Command, CommandFactory as _};
 

@@ -3,7 +3,7 @@
 use landfall_core::clock::Timestamp;
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{DeviceId, EnrollmentGroupId, Etag, HubHostName, IdScope, TrackingId};
-use landfall_core::registration::{Assignment, RegistrationFailure};
+use landfall_core::registration::{Assignment, RegistrationFailure, Substatus};
 
 use landfall_core::enrollment::{DeviceCapabilities, EnrollmentTerms, ProvisioningStatus};
 use landfall_core::linked_hub::HubCredential;

@@ -6,56 +6,76 @@ use serde_json::json;
 
 use super::{row, waiting};
 use crate::message::Reply;
+use crate::table::table;
 
 /// Which of the control plane's two error bodies an error has.
-enum Shape {
-    /// `{"error":{"code","message"}}`, the form of the resource manager, with its word.
-    Resource(&'static str),
-    /// `{"code","httpStatusCode","message"}`, the form of the provider, with its word.
-    Provider(&'static str),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error":{"code","message"}}`, the form of the resource manager.
+    Resource,
+    /// `{"code","httpStatusCode","message"}`, the form of the provider, with its number.
+    Provider,
 }
 
-fn shape(error: &Error) -> Shape {
-    match error {
-        Error::Unauthorized | Error::RightMissing(_) => Shape::Resource("AuthenticationFailed"),
-        Error::ServiceNotFound | Error::NotFound(_) | Error::OtherNotFound(_) => {
-            Shape::Resource("ResourceNotFound")
-        }
-        Error::MethodNotAllowed => Shape::Resource("MethodNotAllowed"),
-        Error::Unreadable(_) | Error::ApiVersion(_) | Error::Invalid(_) => {
-            Shape::Provider("BadRequest")
-        }
-        Error::Exists(_) => Shape::Provider("Conflict"),
-        Error::PreconditionFailed(_) => Shape::Provider("PreconditionFailed"),
-        Error::MediaType(_) => Shape::Provider("UnsupportedMediaType"),
-        Error::TooLarge(_) => Shape::Provider("RequestEntityTooLarge"),
-        Error::Throttled(_) => Shape::Provider("TooManyRequests"),
-        Error::Unavailable(_) => Shape::Provider("ServiceUnavailable"),
-        Error::Internal => Shape::Provider("InternalServerError"),
+/// One line of the control plane's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The word of the body: `code` in the one form, `httpStatusCode` in the other.
+    pub word: &'static str,
+    /// The form of the body.
+    pub shape: Shape,
+    /// The number of the same error in the table of the service API.
+    pub like: u32,
+    /// The number that is sent, where it is another one.
+    pub own: Option<u32>,
+}
+
+const fn resource(word: &'static str, like: u32) -> Row {
+    Row {
+        word,
+        shape: Shape::Resource,
+        like,
+        own: None,
     }
 }
 
-/// The provider's number of an error: the one recorded for a request that breaks a rule, and the
-/// service API's for all others.
-fn provider_code(error: &Error) -> u32 {
-    match error {
-        Error::Invalid(_) => 400_309,
-        Error::Unreadable(_)
-        | Error::ApiVersion(_)
-        | Error::Unauthorized
-        | Error::RightMissing(_)
-        | Error::ServiceNotFound
-        | Error::NotFound(_)
-        | Error::OtherNotFound(_)
-        | Error::MethodNotAllowed
-        | Error::Exists(_)
-        | Error::PreconditionFailed(_)
-        | Error::MediaType(_)
-        | Error::TooLarge(_)
-        | Error::Throttled(_)
-        | Error::Unavailable(_)
-        | Error::Internal => row(error).1,
+const fn provider(word: &'static str, like: u32) -> Row {
+    Row {
+        word,
+        shape: Shape::Provider,
+        like,
+        own: None,
     }
+}
+
+table! {
+    /// The line of an error.
+    ///
+    /// Source: docs/protocol/control-plane.md §6 [R, S].
+    fn line(error: &Error) -> Row;
+    /// Every error of the control plane.
+    const ROWS;
+
+    Error::Unreadable(_) => provider("BadRequest", 400_000),
+    Error::ApiVersion(_) => provider("BadRequest", 400_001),
+    // The one number that was recorded.
+    Error::Invalid(_) => Row {
+        own: Some(400_309),
+        ..provider("BadRequest", 400_004)
+    },
+    Error::Unauthorized => resource("AuthenticationFailed", 401_002),
+    Error::RightMissing(_) => resource("AuthenticationFailed", 401_003),
+    Error::ServiceNotFound => resource("ResourceNotFound", 404_001),
+    Error::NotFound(_) => resource("ResourceNotFound", 404_201),
+    Error::OtherNotFound(_) => resource("ResourceNotFound", 404_202),
+    Error::MethodNotAllowed => resource("MethodNotAllowed", 405_000),
+    Error::Exists(_) => provider("Conflict", 409_201),
+    Error::PreconditionFailed(_) => provider("PreconditionFailed", 412_002),
+    Error::MediaType(_) => provider("UnsupportedMediaType", 415_000),
+    Error::TooLarge(_) => provider("RequestEntityTooLarge", 413_001),
+    Error::Throttled(_) => provider("TooManyRequests", 429_001),
+    Error::Unavailable(_) => provider("ServiceUnavailable", 503_001),
+    Error::Internal => provider("InternalServerError", 500_001),
 }
 
 /// Writes an error as a reply of the control plane. A 401 carries the challenge that clients look
@@ -64,13 +84,14 @@ fn provider_code(error: &Error) -> u32 {
 /// Source: docs/protocol/control-plane.md §1, §6 [R, S].
 pub fn reply(error: &Error, tracking: &TrackingId) -> Reply {
     let (status, _) = row(error);
-    let body = match shape(error) {
-        Shape::Resource(word) => {
-            json!({"error": {"code": word, "message": error.to_string()}})
+    let line = line(error);
+    let body = match line.shape {
+        Shape::Resource => {
+            json!({"error": {"code": line.word, "message": error.to_string()}})
         }
-        Shape::Provider(word) => json!({
-            "code": provider_code(error),
-            "httpStatusCode": word,
+        Shape::Provider => json!({
+            "code": line.own.unwrap_or(line.like),
+            "httpStatusCode": line.word,
             "message": error.to_string(),
         }),
     };
@@ -121,6 +142,20 @@ mod tests {
                 r#"{"error":{"code":"AuthenticationFailed","message":"Unauthorized"}}"#.to_owned()
             )
         );
+    }
+
+    #[test]
+    fn every_line_leads_to_the_same_errors_line_of_the_service_api() {
+        let service: Vec<u32> = crate::fault::ROWS.iter().map(|row| row.number).collect();
+        let control: Vec<u32> = ROWS.iter().map(|row| row.like).collect();
+        let sorted = |mut numbers: Vec<u32>| {
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(sorted(control), sorted(service));
+        for error in [Error::Internal, Error::MediaType("x".into())] {
+            assert_eq!(line(&error).like, row(&error).1);
+        }
     }
 
     #[test]

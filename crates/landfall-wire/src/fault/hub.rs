@@ -8,65 +8,213 @@ use landfall_hub::error::HubError;
 use serde_json::json;
 
 use crate::message::Reply;
+use crate::table::{Told, table};
 
 /// The header that names the error, beside the body. .NET wants the two to agree.
 const ERROR_HEADER: &str = "iothub-errorcode";
 
-/// What the wire says of one error.
-struct Row {
-    status: StatusCode,
-    name: &'static str,
-    number: u32,
+/// One line of the hub's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The name, in the header and in the body.
+    pub name: &'static str,
+    /// The number that published lists give to the name.
+    pub number: u32,
+    /// What the reference says of it.
+    pub told: Told,
 }
 
-/// The one table.
-///
-/// Source: docs/protocol/hub-api.md §1.9 [S]; the numbers of IotHubNotFound and InvalidOperation
-/// from the error list of the .NET service SDK [S].
-fn row(error: &HubError) -> Row {
-    let (status, name, number) = match error {
-        HubError::HubNotFound => (StatusCode::NOT_FOUND, "IotHubNotFound", 401_001),
-        HubError::DeviceNotFound(_) => (StatusCode::NOT_FOUND, "DeviceNotFound", 404_001),
-        HubError::ModuleNotFound(..) => (StatusCode::NOT_FOUND, "ModuleNotFound", 404_010),
-        HubError::DeviceExists(_) => (StatusCode::CONFLICT, "DeviceAlreadyExists", 409_001),
-        HubError::ModuleExists(..) => {
-            (StatusCode::CONFLICT, "ModuleAlreadyExistsOnDevice", 409_301)
-        }
-        HubError::PreconditionFailed(_) => (
-            StatusCode::PRECONDITION_FAILED,
-            "PreconditionFailed",
-            412_001,
-        ),
-        HubError::ArgumentInvalid(_) => (StatusCode::BAD_REQUEST, "ArgumentInvalid", 400_004),
-        HubError::ArgumentNull(_) => (StatusCode::BAD_REQUEST, "ArgumentNull", 400_005),
-        HubError::Unreadable(_) => (StatusCode::BAD_REQUEST, "IotHubFormatError", 400_006),
-        HubError::ApiVersion(_) => (StatusCode::BAD_REQUEST, "InvalidProtocolVersion", 400_001),
-        HubError::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "InvalidOperation", 400_003),
-        HubError::NotServed(_) => (StatusCode::BAD_REQUEST, "InvalidOperation", 400_003),
-        HubError::Unauthorized(_) => (
-            StatusCode::UNAUTHORIZED,
-            "IotHubUnauthorizedAccess",
-            401_002,
-        ),
-        HubError::TooManyDevices(_) => (StatusCode::PAYLOAD_TOO_LARGE, "TooManyDevices", 413_002),
-        HubError::TooManyModules(..) => (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "TooManyModulesOnDevice",
-            413_003,
-        ),
-        HubError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "MessageTooLarge", 413_001),
-        HubError::Unavailable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            503_001,
-        ),
-        HubError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ServerError", 500_001),
-    };
-    Row {
-        status,
-        name,
-        number,
-    }
+table! {
+    /// The line of an error.
+    ///
+    /// Source: docs/protocol/hub-api.md §1.9 [S]; the numbers of IotHubNotFound and InvalidOperation
+    /// from the error list of the .NET service SDK [S].
+    fn row(error: &HubError) -> Row;
+    /// Every error of the hub.
+    const ROWS;
+
+    HubError::HubNotFound => Row {
+        status: StatusCode::NOT_FOUND,
+        name: "IotHubNotFound",
+        number: 401_001,
+        told: Told {
+            meaning: "No hub answers to this name.",
+            cause: "The host name of the request, or of the token's `sr`, is no hub of this server.",
+            remedy: "Take the connection string from `landfall connection-string --hub`. The number is the published one and does not agree with the status.",
+        },
+    },
+    HubError::DeviceNotFound(_) => Row {
+        status: StatusCode::NOT_FOUND,
+        name: "DeviceNotFound",
+        number: 404_001,
+        told: Told {
+            meaning: "The device is not on this hub.",
+            cause: "It was never made here, was deleted, or lives on another hub; device ids tell upper from lower case.",
+            remedy: "`landfall hub device list`; for a provisioned device, `landfall registration show ID` names its hub and device id.",
+        },
+    },
+    HubError::ModuleNotFound(..) => Row {
+        status: StatusCode::NOT_FOUND,
+        name: "ModuleNotFound",
+        number: 404_010,
+        told: Told {
+            meaning: "The device is there, the module is not.",
+            cause: "The module was never made, or was deleted.",
+            remedy: "List the device's modules, and make the one that is missing.",
+        },
+    },
+    HubError::DeviceExists(_) => Row {
+        status: StatusCode::CONFLICT,
+        name: "DeviceAlreadyExists",
+        number: 409_001,
+        told: Told {
+            meaning: "A device of that name is there.",
+            cause: "A PUT without `If-Match`, or a create in a bulk call, for a device that exists.",
+            remedy: "To change it, send its etag in `If-Match` (`*` for whatever is there).",
+        },
+    },
+    HubError::ModuleExists(..) => Row {
+        status: StatusCode::CONFLICT,
+        name: "ModuleAlreadyExistsOnDevice",
+        number: 409_301,
+        told: Told {
+            meaning: "A module of that name is there.",
+            cause: "A PUT without `If-Match` for a module that exists.",
+            remedy: "To change it, send its etag in `If-Match` (`*` for whatever is there).",
+        },
+    },
+    HubError::PreconditionFailed(_) => Row {
+        status: StatusCode::PRECONDITION_FAILED,
+        name: "PreconditionFailed",
+        number: 412_001,
+        told: Told {
+            meaning: "The record is not in the state that the caller knows.",
+            cause: "Somebody changed it since it was read: the etag in `If-Match` is an old one.",
+            remedy: "Read it again, make the change again, send the new etag.",
+        },
+    },
+    HubError::ArgumentInvalid(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        name: "ArgumentInvalid",
+        number: 400_004,
+        told: Told {
+            meaning: "The request is readable and breaks a rule.",
+            cause: "A bad id, key, thumbprint, twin or query.",
+            remedy: "The message names the argument and the rule: correct that one.",
+        },
+    },
+    HubError::ArgumentNull(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        name: "ArgumentNull",
+        number: 400_005,
+        told: Told {
+            meaning: "Something that the request needs is not there.",
+            cause: "An empty body, or a body without its query.",
+            remedy: "The message names what is missing: send it.",
+        },
+    },
+    HubError::Unreadable(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        name: "IotHubFormatError",
+        number: 400_006,
+        told: Told {
+            meaning: "The body cannot be read.",
+            cause: "It is no JSON, or not of the form that the call takes.",
+            remedy: "Send the JSON that the call takes, in UTF-8.",
+        },
+    },
+    HubError::ApiVersion(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        name: "InvalidProtocolVersion",
+        number: 400_001,
+        told: Told {
+            meaning: "The api-version is missing or malformed.",
+            cause: "The URL has no `?api-version=`, or its value is no date.",
+            remedy: "Send a dated version, such as `2021-04-12`.",
+        },
+    },
+    HubError::MethodNotAllowed => Row {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        name: "InvalidOperation",
+        number: 400_003,
+        told: Told {
+            meaning: "The path is known and the method is not.",
+            cause: "GET in place of PUT, or an id that is missing at the path's end.",
+            remedy: "Use a method that the answer's `Allow` header lists.",
+        },
+    },
+    HubError::NotServed(_) => Row {
+        status: StatusCode::BAD_REQUEST,
+        name: "InvalidOperation",
+        number: 400_003,
+        told: Told {
+            meaning: "A call of the hub that this build does not serve.",
+            cause: "Messages, methods, jobs, configurations: device sessions are not there yet.",
+            remedy: "The README lists what is not there yet.",
+        },
+    },
+    HubError::Unauthorized(_) => Row {
+        status: StatusCode::UNAUTHORIZED,
+        name: "IotHubUnauthorizedAccess",
+        number: 401_002,
+        told: Told {
+            meaning: "The caller did not prove that it may do this.",
+            cause: "The token is missing, expired, signed with another key, or its policy lacks the permission that the message names.",
+            remedy: "Take the connection string from `landfall connection-string --hub` again, and compare the clocks.",
+        },
+    },
+    HubError::TooManyDevices(_) => Row {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        name: "TooManyDevices",
+        number: 413_002,
+        told: Told {
+            meaning: "The request names more devices than one call may.",
+            cause: "A bulk call with more than a hundred items.",
+            remedy: "Send several calls.",
+        },
+    },
+    HubError::TooManyModules(..) => Row {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        name: "TooManyModulesOnDevice",
+        number: 413_003,
+        told: Told {
+            meaning: "The device has as many modules as it may have.",
+            cause: "The message says the most.",
+            remedy: "Delete modules that are no longer used.",
+        },
+    },
+    HubError::TooLarge(_) => Row {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        name: "MessageTooLarge",
+        number: 413_001,
+        told: Told {
+            meaning: "The body, or a twin in it, is over its limit.",
+            cause: "A body of more than 4 MiB, or a section of a twin over its size.",
+            remedy: "The message names the part and its limit: send less.",
+        },
+    },
+    HubError::Unavailable(_) => Row {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        name: "ServiceUnavailable",
+        number: 503_001,
+        told: Told {
+            meaning: "The hub cannot answer now; come back after `Retry-After`.",
+            cause: "The database cannot be written, or the same records changed too often at the same moment.",
+            remedy: "Caller: wait and repeat. Operator: look at `/readyz`, the log and the free disk space; [health](../operating/health.md).",
+        },
+    },
+    HubError::Internal(_) => Row {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        name: "ServerError",
+        number: 500_001,
+        told: Told {
+            meaning: "A fault of the server.",
+            cause: "Something that must not happen; the cause stands in the log, never in the answer.",
+            remedy: "Find the log line with the tracking id, and report it.",
+        },
+    },
 }
 
 /// The error's name, as the header, the body and bulk results spell it.
