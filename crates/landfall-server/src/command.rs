@@ -1,8 +1,9 @@
 //! The command line: its tree, and the way from arguments to exit code.
 //!
 //! Each subcommand has a file of its own. Client commands speak the public API only; `dev` and
-//! `serve` start a server. [`reference()`] writes docs/reference/cli.md from the tree.
+//! `serve` start a server, `backup` and `restore` work on its database. [`reference()`] writes docs/reference/cli.md from the tree.
 
+pub mod backup;
 pub mod ca;
 pub mod cert;
 pub mod connect;
@@ -14,11 +15,13 @@ pub mod explain;
 pub mod group;
 pub mod hub;
 pub mod key;
+pub mod new_file;
 pub mod outcome;
 pub mod print;
 pub mod record;
 pub mod reference;
 pub mod registration;
+pub mod restore;
 pub mod sas;
 pub mod serve;
 pub mod service;
@@ -54,6 +57,12 @@ pub enum Command {
     /// Start a server by its configuration
     #[command(after_help = "Example:\n  landfall serve --config /etc/landfall/landfall.toml")]
     Serve(Box<serve::ServeOptions>),
+    /// Write everything a server keeps into one file; the server may run
+    #[command(after_help = "Example:\n  landfall backup monday.backup --data /var/lib/landfall")]
+    Backup(Box<backup::BackupOptions>),
+    /// Make a server's database of a backup
+    #[command(after_help = "Example:\n  landfall restore monday.backup --data /var/lib/landfall")]
+    Restore(Box<restore::RestoreOptions>),
     /// Provisioning services of a server
     #[command(after_help = "Example:\n  landfall service list")]
     Service(Box<service::ServiceCommand>),
@@ -129,7 +138,11 @@ impl Command {
     /// Whether errors are wanted as JSON.
     fn json(&self) -> bool {
         match self {
-            Command::Dev(_) | Command::Serve(_) | Command::Reference { .. } => false,
+            Command::Dev(_)
+            | Command::Serve(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Reference { .. } => false,
             Command::Service(command) => command.connect.json,
             Command::ConnectionString(command) => command.connect.json,
             Command::Env(command) => command.connect.json,
@@ -153,6 +166,8 @@ impl Command {
         match self {
             Command::Dev(options) => return dev::run(*options).await,
             Command::Serve(options) => serve::run(*options).await,
+            Command::Backup(options) => backup::run(&options),
+            Command::Restore(options) => restore::run(&options),
             Command::Service(command) => command.run().await,
             Command::ConnectionString(command) => command.run().await,
             Command::Env(command) => command.run().await,

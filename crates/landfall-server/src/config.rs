@@ -179,6 +179,17 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// Where a server keeps everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder, absolute.
+    pub data_dir: PathBuf,
+    /// The SQLite database file.
+    pub database_path: PathBuf,
+    /// The file of the key that seals keys in the database.
+    pub sealing_key_file: PathBuf,
+}
+
 /// Reads the settings. `environment` looks up a variable.
 ///
 /// # Errors
@@ -187,6 +198,25 @@ pub fn load(
     flags: &Flags,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
+    settings(&sources(flags, environment)?)
+}
+
+/// Reads of the settings only where the server keeps everything: what else is set may be wrong or
+/// missing on this machine.
+///
+/// # Errors
+/// [`ConfigError`] naming the field, what is wrong and the remedy.
+pub fn place(
+    flags: &Flags,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Place, ConfigError> {
+    place_of(&sources(flags, environment)?)
+}
+
+fn sources(
+    flags: &Flags,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Sources, ConfigError> {
     let file = match &flags.config {
         Some(path) => Some(std::fs::read_to_string(path).map_err(|e| ConfigError {
             place: path.display().to_string(),
@@ -195,11 +225,10 @@ pub fn load(
         })?),
         None => None,
     };
-    let sources = Sources::new(&flags.given(), environment, file.as_deref())?;
-    settings(&sources)
+    Sources::new(&flags.given(), environment, file.as_deref())
 }
 
-fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
+fn place_of(sources: &Sources) -> Result<Place, ConfigError> {
     let data_dir = sources.text("data_dir")?;
     // Absolute from here on: paths below it are joined to it more than once.
     let data_dir = std::path::absolute(&data_dir).map_err(|e| {
@@ -209,19 +238,27 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             "give an absolute path",
         )
     })?;
-    let in_data_dir = |name| -> Result<PathBuf, ConfigError> {
-        // A relative path counts from the data folder; an absolute one replaces it.
-        Ok(data_dir.join(sources.text(name)?))
-    };
+    // A relative path counts from the data folder; an absolute one replaces it.
+    Ok(Place {
+        database_path: data_dir.join(sources.text("database.path")?),
+        sealing_key_file: data_dir.join(sources.text("secrets.sealing_key_file")?),
+        data_dir,
+    })
+}
+
+fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
+    let place = place_of(sources)?;
     let settings = Settings {
         https: Https {
             listen: sources.addresses("https.listen")?,
             certificates: sources.certificates("https.certificates")?,
         },
         admin_listen: sources.address("admin.listen")?,
-        database_path: in_data_dir("database.path")?,
-        sealing_key_file: in_data_dir("secrets.sealing_key_file")?,
-        control_token_file: in_data_dir("secrets.control_token_file")?,
+        control_token_file: place
+            .data_dir
+            .join(sources.text("secrets.control_token_file")?),
+        database_path: place.database_path,
+        sealing_key_file: place.sealing_key_file,
         retry_after: Duration::from_secs(sources.number("device.retry_after_seconds")?),
         retention: Retention {
             operations: hours(sources.number("retention.operation_hours")?),
@@ -240,7 +277,7 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             json: sources.choice("log.format")? == "json",
         },
         services: sources.services()?,
-        data_dir,
+        data_dir: place.data_dir,
     };
     check(&settings, sources)?;
     Ok(settings)

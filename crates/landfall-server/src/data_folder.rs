@@ -122,6 +122,27 @@ impl DataFolder {
             .map_err(|_| DataFolderError::KeyFile(self.path.join(file)))
     }
 
+    /// The sealing key in `file`; `None` when the file is not there. A relative file counts from the
+    /// folder.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when the file cannot be read or holds no key.
+    pub fn kept_sealing_key(&self, file: &Path) -> Result<Option<SealingKey>, DataFolderError> {
+        self.kept_key(file)?
+            .map(|key| SealingKey::from_bytes(key.bytes()))
+            .transpose()
+            .map_err(|_| DataFolderError::KeyFile(self.path.join(file)))
+    }
+
+    /// Keeps a sealing key in `file`, durably, as [`DataFolder::sealing_key`] reads it.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when it cannot be written.
+    pub fn keep_sealing_key(&self, file: &Path, key: &SealingKey) -> Result<(), DataFolderError> {
+        let text = Zeroizing::new(STANDARD.encode(key.bytes()));
+        self.write(file, text.as_bytes(), true).map(drop)
+    }
+
     /// The bearer token of the control plane, in `file`; drawn on first use.
     ///
     /// # Errors
@@ -187,14 +208,21 @@ impl DataFolder {
         }
     }
 
+    fn kept_key(&self, file: &Path) -> Result<Option<SymmetricKey>, DataFolderError> {
+        let Some(text) = self.read(file)? else {
+            return Ok(None);
+        };
+        STANDARD
+            .decode(text.trim())
+            .ok()
+            .filter(|bytes| bytes.len() == 32)
+            .map(|bytes| Some(SymmetricKey::from_bytes(bytes)))
+            .ok_or_else(|| DataFolderError::KeyFile(self.path.join(file)))
+    }
+
     fn key(&self, file: &Path, entropy: &dyn Entropy) -> Result<SymmetricKey, DataFolderError> {
-        if let Some(text) = self.read(file)? {
-            return STANDARD
-                .decode(text.trim())
-                .ok()
-                .filter(|bytes| bytes.len() == 32)
-                .map(SymmetricKey::from_bytes)
-                .ok_or_else(|| DataFolderError::KeyFile(self.path.join(file)));
+        if let Some(key) = self.kept_key(file)? {
+            return Ok(key);
         }
         let key = SymmetricKey::draw(entropy, 32);
         self.write(file, key.to_base64().as_bytes(), true)?;

@@ -1,22 +1,19 @@
-//! What differs between databases: how a connection is opened, how a statement runs, how work is
+//! What differs between databases: how a connection is opened (`opening`), how a statement runs, how work is
 //! grouped and what an error means. Today there is SQLite; the only file that names its driver.
 //!
 //! The subject files say what to ask ([`Read`]) and what to write, in SQL that PostgreSQL speaks
 //! too (docs/decisions/0002-one-sql-text.md): placeholders `$1..$n` first used in ascending order,
 //! since SQLite numbers them by first use.
 
+mod opening;
+
 use std::borrow::Cow;
-use std::path::Path;
-use std::time::Duration;
 
 use landfall_core::store::CommitError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ToSql};
 
 use crate::secret::Sealer;
-
-/// How long a connection waits for another process to let go of the database.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why something asked of the database did not come about.
 #[derive(Debug)]
@@ -211,41 +208,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the one connection that writes, and makes the database when there is none.
-    pub(crate) fn writing(path: &Path) -> Result<Self, Fault> {
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch("PRAGMA page_size = 8192")?;
-        join_write_ahead_log(&connection)?;
-        // Checkpoints are the writer's own step, after its callers have their answers.
-        connection.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824;
-             PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0;
-             PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY",
-        )?;
-        connection.set_prepared_statement_cache_capacity(128);
-        Ok(Session { connection })
-    }
-
-    /// Opens a connection that only reads.
-    pub(crate) fn reading(path: &Path) -> Result<Self, Fault> {
-        // A read-only handle could not recover the write-ahead log after a crash.
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch(
-            "PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -1000;
-             PRAGMA temp_store = MEMORY",
-        )?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(Session { connection })
+    /// Runs `work` on one moment's state, whatever is written meanwhile.
+    pub(crate) fn at_one_moment<T, E: From<Fault>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.execute("BEGIN", &[])?;
+        let outcome = work();
+        self.abandon();
+        outcome
     }
 
     /// Runs a statement that gives no rows; gives how many rows it touched.
@@ -269,6 +240,20 @@ impl Session {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         rows.next()?.map(|row| decode(&Row(row))).transpose()
+    }
+
+    /// Hands each row of a statement's answer to `each`, one at a time.
+    pub(crate) fn stream<E: From<Fault>>(
+        &self,
+        sql: &str,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = self.connection.prepare(sql).map_err(Fault::from)?;
+        let mut rows = statement.query([]).map_err(Fault::from)?;
+        while let Some(row) = rows.next().map_err(Fault::from)? {
+            each(&Row(row))?;
+        }
+        Ok(())
     }
 
     /// All rows of a statement's answer.
@@ -368,34 +353,6 @@ impl Session {
         };
         self.first(sql, &[], |_| Ok(())).map(drop)
     }
-}
-
-/// Switches to the write-ahead log. Two that open a new database at once may both try: the switch
-/// itself does not wait for the other, taking the write lock does.
-fn join_write_ahead_log(connection: &Connection) -> Result<(), Fault> {
-    let mut last = Fault::Database("the write-ahead log cannot be switched on".to_owned());
-    for _ in 0..20 {
-        let mode: rusqlite::Result<String> =
-            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
-        match mode {
-            Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
-            Ok(mode) => last = Fault::Database(format!("the journal stays in mode '{mode}'")),
-            Err(e) if busy(&e) => last = e.into(),
-            Err(e) => return Err(e.into()),
-        }
-        match connection.execute_batch("BEGIN IMMEDIATE; COMMIT") {
-            Err(e) if !busy(&e) => return Err(e.into()),
-            _ => {}
-        }
-    }
-    Err(last)
-}
-
-fn busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! [`SqliteStore`] keeps the promises of `landfall_core::store::Store` and
 //! `landfall_hub::store::HubStore`. Each subject file says in portable SQL what it reads and
 //! writes; `dialect` runs it, `commit` gathers many callers' writes into one durable commit, `secret`
-//! seals keys, `migrate` brings the schema up to date. The server opens one store and closes it
-//! last.
+//! seals keys, `migrate` brings the schema up to date, [`dump`] writes everything to a file and loads it
+//! again. The server opens one store and closes it last.
 
 mod certificates;
 mod commit;
 mod devices;
 mod dialect;
+pub mod dump;
 mod enrollments;
 mod expectation;
 mod hubs;

@@ -39,8 +39,18 @@ pub(crate) fn migrate(
     now: Timestamp,
     inside: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<(), MigrateError> {
+    migrate_to(known(), session, now, inside)
+}
+
+/// Brings the schema up to version `wanted`, and lets `inside` finish the same group of writes.
+pub(crate) fn migrate_to(
+    wanted: i64,
+    session: &Session,
+    now: Timestamp,
+    inside: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), MigrateError> {
     session.begin()?;
-    let outcome = steps(session, now).and_then(|()| Ok(inside()?));
+    let outcome = steps(wanted, session, now).and_then(|()| Ok(inside()?));
     match outcome {
         Ok(()) => Ok(session.commit()?),
         Err(error) => {
@@ -50,7 +60,13 @@ pub(crate) fn migrate(
     }
 }
 
-fn steps(session: &Session, now: Timestamp) -> Result<(), MigrateError> {
+fn steps(wanted: i64, session: &Session, now: Timestamp) -> Result<(), MigrateError> {
+    session.execute_script(
+        "CREATE TABLE IF NOT EXISTS schema_versions (
+            version INTEGER NOT NULL PRIMARY KEY,
+            applied INTEGER NOT NULL
+         ) STRICT",
+    )?;
     let found = version(session)?;
     if found > known() {
         return Err(MigrateError::Newer {
@@ -59,7 +75,7 @@ fn steps(session: &Session, now: Timestamp) -> Result<(), MigrateError> {
         });
     }
     for (version, step) in (1_i64..).zip(STEPS) {
-        if version > found {
+        if version > found && version <= wanted {
             session.execute_script(step)?;
             session.execute(
                 "INSERT INTO schema_versions (version, applied) VALUES ($1, $2)",
@@ -70,13 +86,8 @@ fn steps(session: &Session, now: Timestamp) -> Result<(), MigrateError> {
     Ok(())
 }
 
-fn version(session: &Session) -> Result<i64, Fault> {
-    session.execute_script(
-        "CREATE TABLE IF NOT EXISTS schema_versions (
-            version INTEGER NOT NULL PRIMARY KEY,
-            applied INTEGER NOT NULL
-         ) STRICT",
-    )?;
+/// The version a database has; 0 before the first step.
+pub(crate) fn version(session: &Session) -> Result<i64, Fault> {
     let newest = session.first(
         "SELECT version FROM schema_versions ORDER BY version DESC LIMIT 1",
         &[],

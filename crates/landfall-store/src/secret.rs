@@ -49,6 +49,39 @@ impl SealingKey {
     pub fn bytes(&self) -> &[u8] {
         &*self.0
     }
+
+    /// The name that stands in whatever this key sealed; tells nothing of the key.
+    pub fn name(&self) -> KeyName {
+        let mark = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, self.bytes()),
+            b"landfall: name of this sealing key",
+        );
+        let mut name = [0; 4];
+        for (to, from) in name.iter_mut().zip(mark.as_ref()) {
+            *to = *from;
+        }
+        KeyName(name)
+    }
+}
+
+/// The public name of a sealing key, by which a blob says what sealed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyName([u8; 4]);
+
+impl KeyName {
+    /// The name of the key that sealed `blob`; `None` when the blob is too short or of a newer form.
+    pub(crate) fn of_blob(blob: &[u8]) -> Option<Self> {
+        let (&FORMAT, rest) = blob.split_first()? else {
+            return None;
+        };
+        rest.first_chunk().copied().map(KeyName)
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl fmt::Debug for SealingKey {
@@ -60,7 +93,7 @@ impl fmt::Debug for SealingKey {
 /// Seals and opens under one key.
 pub(crate) struct Sealer {
     key: LessSafeKey,
-    name: [u8; 4],
+    name: KeyName,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -69,17 +102,9 @@ impl Sealer {
     pub(crate) fn new(key: &SealingKey, entropy: Arc<dyn Entropy>) -> Result<Self, Fault> {
         let unbound = UnboundKey::new(&AES_256_GCM, key.bytes())
             .map_err(|_| Fault::Record("the sealing key cannot be used".to_owned()))?;
-        let mark = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
-            b"landfall: name of this sealing key",
-        );
-        let mut name = [0; 4];
-        for (to, from) in name.iter_mut().zip(mark.as_ref()) {
-            *to = *from;
-        }
         Ok(Sealer {
             key: LessSafeKey::new(unbound),
-            name,
+            name: key.name(),
             entropy,
         })
     }
@@ -90,7 +115,7 @@ impl Sealer {
         self.entropy.fill(&mut nonce);
         let mut body = Vec::with_capacity(HEAD + plain.len() + AES_256_GCM.tag_len());
         body.push(FORMAT);
-        body.extend_from_slice(&self.name);
+        body.extend_from_slice(&self.name.0);
         body.extend_from_slice(&nonce);
         body.extend_from_slice(plain);
         let (_, inner) = body.split_at_mut(HEAD);
@@ -125,8 +150,8 @@ impl Sealer {
         let Some((&FORMAT, rest)) = head.split_first() else {
             return Err(unreadable("a newer version of landfall sealed it"));
         };
-        let (name, nonce) = rest.split_at(self.name.len());
-        if name != self.name {
+        let (name, nonce) = rest.split_at(self.name.0.len());
+        if name != self.name.0 {
             return Err(unreadable("another key sealed it"));
         }
         let nonce = Nonce::try_assume_unique_for_key(nonce)

@@ -179,7 +179,7 @@ impl std::fmt::Debug for SqliteStore {
 
 /// Makes the file for its owner alone, when there is none: ids and twins are nobody else's business.
 /// The files beside it get the same permissions from SQLite.
-fn keep_private(path: &Path) -> io::Result<()> {
+pub(crate) fn keep_private(path: &Path) -> io::Result<()> {
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -189,7 +189,7 @@ fn keep_private(path: &Path) -> io::Result<()> {
 }
 
 /// Seals a known text when the database is new; gives the reason when an old one does not open.
-fn check_key(session: &Session, sealer: &Sealer) -> Result<Option<String>, Fault> {
+pub(crate) fn check_key(session: &Session, sealer: &Sealer) -> Result<Option<String>, Fault> {
     const KEYS: [&str; 1] = ["key check"];
     let sealed = session.first(
         "SELECT value FROM store_facts WHERE name = 'key check'",

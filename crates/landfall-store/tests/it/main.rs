@@ -2,6 +2,7 @@
 
 mod conformance;
 mod disk;
+mod dump;
 mod durability;
 mod fixture;
 mod hub;

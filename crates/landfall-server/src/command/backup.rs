@@ -1,0 +1,143 @@
+//! `landfall backup`: everything a server keeps, as one file, while the server runs.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use landfall_core::clock::Clock as _;
+use landfall_store::dump::{self, BackedUp, BackupError, Rows, Traces};
+
+use super::new_file::NewFile;
+use super::outcome::{Exit, Failure};
+use super::print;
+use crate::config::{self, Flags, Place};
+use crate::time::SystemClock;
+
+/// Which server's database a command works on.
+#[derive(Debug, Clone, Args)]
+pub struct Server {
+    /// Folder in which the server keeps everything; else LANDFALL_DATA, else what the configuration says
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Configuration file of the server (`serve`), for where it keeps its database and sealing key
+    #[arg(long, short = 'c', value_name = "FILE", env = "LANDFALL_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Server {
+    /// Where the server keeps everything.
+    ///
+    /// # Errors
+    /// [`Failure`] naming what is wrong with the configuration.
+    pub fn place(&self) -> Result<Place, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let of_dev = || {
+            environment("LANDFALL_DATA").filter(|text| !text.is_empty() && self.config.is_none())
+        };
+        let flags = Flags {
+            data: self.data.clone().or_else(of_dev),
+            config: self.config.clone(),
+            ..Flags::default()
+        };
+        Ok(config::place(&flags, &environment)?)
+    }
+}
+
+/// Options of `landfall backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupOptions {
+    /// File to write, or - for standard output
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Leave out the decision traces, which `explain` reads
+    #[arg(long)]
+    without_traces: bool,
+    /// Where the server keeps everything.
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Writes the backup and says what is in it.
+///
+/// # Errors
+/// [`Failure`] saying what kept it from being written; then no file is left.
+pub fn run(options: &BackupOptions) -> Result<(), Failure> {
+    let place = options.server.place()?;
+    if !place.database_path.exists() {
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("there is no database {}", place.database_path.display()),
+            "name the server's data folder with --data, or its configuration with --config",
+        ));
+    }
+    let write = |out: &mut dyn Write| {
+        let traces = if options.without_traces {
+            Traces::LeftOut
+        } else {
+            Traces::Kept
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        dump::backup(
+            &place.database_path,
+            out,
+            SystemClock.now(),
+            version,
+            traces,
+        )
+    };
+    if options.file.as_os_str() == "-" {
+        let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let made = write(&mut out).map_err(|error| refused(&error))?;
+        eprintln!("{}", told(&made, &place, "standard output"));
+        return Ok(());
+    }
+    let mut file = NewFile::begin(&options.file)?;
+    let made = write(&mut file).map_err(|error| match error {
+        BackupError::Output(error) => file.unwritten(&error),
+        other => refused(&other),
+    })?;
+    file.finish()?;
+    print::text(&told(&made, &place, &options.file.display().to_string()));
+    Ok(())
+}
+
+fn told(made: &BackedUp, place: &Place, to: &str) -> String {
+    format!(
+        "Wrote {} to {to}.\nThe keys in it are sealed with {} (name {}): keep a copy of that file apart.",
+        counted(&made.rows),
+        place.sealing_key_file.display(),
+        made.header.sealing_key
+    )
+}
+
+/// What operators count, in words.
+pub fn counted(rows: &Rows) -> String {
+    const COUNTED: [(&str, &str, &str); 5] = [
+        ("services", "service", "services"),
+        ("individual_enrollments", "enrollment", "enrollments"),
+        ("enrollment_groups", "group", "groups"),
+        ("registrations", "registration", "registrations"),
+        ("devices", "hub device", "hub devices"),
+    ];
+    let mut words: Vec<String> = COUNTED
+        .iter()
+        .map(|(table, one, many)| match rows.get(*table).copied() {
+            Some(1) => format!("1 {one}"),
+            count => format!("{} {many}", count.unwrap_or(0)),
+        })
+        .collect();
+    let last = words.pop().unwrap_or_default();
+    let all: u64 = rows.values().sum();
+    format!("{} and {last} ({all} rows)", words.join(", "))
+}
+
+fn refused(error: &BackupError) -> Failure {
+    let fix = match error {
+        BackupError::NewerSchema { .. } => "back up with the build that the server runs",
+        BackupError::Unavailable { .. } => {
+            "run it as the server's user, on the server's machine; if the disk is full, make room"
+        }
+        BackupError::Output(_) => "check what reads the output",
+    };
+    Failure::new(Exit::Refused, error.to_string(), fix)
+}

@@ -1,0 +1,189 @@
+//! A file that a command writes for its user alone: whole or not at all, and never over another.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::outcome::{Exit, Failure};
+
+/// A file in the making. It has its name once [`NewFile::finish`] says so; until then it is a draft,
+/// which is removed when this is dropped and taken over when it was left behind.
+pub struct NewFile {
+    path: PathBuf,
+    draft: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl NewFile {
+    /// Begins a file, readable by this user alone.
+    ///
+    /// # Errors
+    /// [`Failure`] when something has the name already, another command writes it, or the folder
+    /// takes no file.
+    pub fn begin(path: &Path) -> Result<Self, Failure> {
+        // A link that leads nowhere has the name, too.
+        if path.symlink_metadata().is_ok() {
+            return Err(taken(path));
+        }
+        let mut draft = OsString::from(path);
+        draft.push(".new");
+        let draft = PathBuf::from(draft);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(|error| unwritten(path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    format!("another command is writing {}", path.display()),
+                    "wait for it, or name another file",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(unwritten(path, &error)),
+        }
+        file.set_len(0).map_err(|error| unwritten(path, &error))?;
+        Ok(NewFile {
+            path: path.to_owned(),
+            draft,
+            out: BufWriter::with_capacity(1 << 16, file),
+        })
+    }
+
+    /// Gives the file its name, durably.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be written, or something took the name meanwhile.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.out
+            .flush()
+            .and_then(|()| self.out.get_ref().sync_all())
+            .and_then(|()| self.name())
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => taken(&self.path),
+                _ => unwritten(&self.path, &error),
+            })
+    }
+
+    fn name(&self) -> io::Result<()> {
+        // A second name never replaces another file; a rename would.
+        match fs::hard_link(&self.draft, &self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // Some file systems know one name a file.
+            Err(_) if self.path.symlink_metadata().is_err() => {
+                fs::rename(&self.draft, &self.path)?;
+            }
+            other => other?,
+        }
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        File::open(folder)?.sync_all()
+    }
+
+    /// A failed write, told as the user of the file reads it.
+    pub fn unwritten(&self, error: &io::Error) -> Failure {
+        unwritten(&self.path, error)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Gone already when it was renamed. What cannot be removed is taken over by the next attempt.
+        let _ = fs::remove_file(&self.draft);
+    }
+}
+
+fn taken(path: &Path) -> Failure {
+    Failure::new(
+        Exit::Conflict,
+        format!("{} is there already", path.display()),
+        "name another file, or move that one away: nothing is written over",
+    )
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    let fix = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room, or write to another disk; nothing was left behind"
+        }
+        _ => "check that the folder is there and that this user may write into it",
+    };
+    Failure::new(
+        Exit::Refused,
+        format!("cannot write {}: {error}", path.display()),
+        fix,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        entries.map(|e| e.expect("an entry").file_name()).collect()
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("it");
+        let mut file = NewFile::begin(&path).expect("begun");
+        file.write_all(b"half").expect("written");
+        assert!(!path.exists());
+        drop(file);
+        assert!(names(folder.path()).is_empty());
+
+        fs::write(folder.path().join("it.new"), "left by one that was killed").expect("written");
+        let mut file = NewFile::begin(&path).expect("begun");
+        file.write_all(b"whole").expect("written");
+        file.finish().expect("finished");
+        assert_eq!(fs::read(&path).expect("there"), b"whole");
+        assert_eq!(names(folder.path()), ["it"]);
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn no_other_file_is_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("it");
+        let file = NewFile::begin(&path).expect("begun");
+        let second = NewFile::begin(&path).err().expect("refused");
+        assert!(second.what.contains("another command"), "{second:?}");
+        fs::write(&path, "somebody else's").expect("written");
+        let taken = file.finish().expect_err("refused");
+        assert_eq!(taken.exit, Exit::Conflict);
+        assert!(NewFile::begin(&path).is_err());
+        assert_eq!(fs::read(&path).expect("there"), b"somebody else's");
+        assert_eq!(names(folder.path()), ["it"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let failure = NewFile::begin(&folder.path().join("no/it")).err();
+        let failure = failure.expect("refused");
+        assert!(failure.what.contains("cannot write"), "{failure:?}");
+    }
+}
