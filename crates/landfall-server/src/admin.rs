@@ -1,10 +1,11 @@
-//! The admin listener: whether the process lives and whether it can serve, in plain HTTP, meant for
-//! this machine or a closed network.
+//! The admin listener: whether the process lives, whether it can serve, and which authority its clients
+//! are to trust, in plain HTTP, meant for this machine or a closed network.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::Full;
@@ -21,8 +22,12 @@ use crate::time;
 /// How long the store may take to say that it can write.
 const READY_WITHIN: Duration = Duration::from_secs(3);
 
-/// Answers `/healthz` and `/readyz` until `stop` says true.
-pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, mut stop: Stop) {
+/// The certificate of the authority that clients are to trust, as PEM text; may be exchanged while
+/// the server runs.
+pub type Ca = Arc<ArcSwapOption<String>>;
+
+/// Answers `/healthz`, `/readyz` and `/ca.pem` until `stop` says true.
+pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, ca: Ca, mut stop: Stop) {
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -34,11 +39,12 @@ pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, mut stop: Sto
             },
             () = stop.given() => return,
         };
-        let (store, stopping) = (Arc::clone(&store), stop.clone());
+        let (store, ca, stopping) = (Arc::clone(&store), Arc::clone(&ca), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
                 let (store, stopping) = (Arc::clone(&store), stopping.is_given());
-                async move { Ok::<_, Infallible>(answer(&request, &*store, stopping).await) }
+                let ca = ca.load_full();
+                async move { Ok::<_, Infallible>(answer(&request, &*store, ca, stopping).await) }
             });
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -53,6 +59,7 @@ pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, mut stop: Sto
 async fn answer<S: Store>(
     request: &hyper::Request<Incoming>,
     store: &S,
+    ca: Option<Arc<String>>,
     stopping: bool,
 ) -> hyper::Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -69,11 +76,27 @@ async fn answer<S: Store>(
                 format!("the store: {late}\n"),
             ),
         },
+        "/ca.pem" => match ca {
+            Some(ca) => pem(&ca),
+            None => reply(
+                StatusCode::NOT_FOUND,
+                "no authority is configured: its clients trust public ones, or https.ca_file is to name the PEM file of yours\n".to_owned(),
+            ),
+        },
         _ => reply(
             StatusCode::NOT_FOUND,
-            "there is /healthz and /readyz\n".to_owned(),
+            "there is /healthz, /readyz and /ca.pem\n".to_owned(),
         ),
     }
+}
+
+fn pem(certificates: &str) -> hyper::Response<Full<Bytes>> {
+    let mut response = reply(StatusCode::OK, certificates.to_owned());
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-pem-file"),
+    );
+    response
 }
 
 fn reply(status: StatusCode, text: String) -> hyper::Response<Full<Bytes>> {

@@ -38,6 +38,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The largest body of a device's request, in bytes.
     pub device_body: usize,
+    /// The authority that clients are to trust, for whoever asks the admin listener.
+    pub ca: admin::Ca,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             },
             limits: Limits::default(),
             device_body: LARGEST_BODY,
+            ca: admin::Ca::default(),
         }
     }
 }
@@ -78,6 +81,7 @@ pub struct Running {
     stopped: Stop,
     listening: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
+    ca: admin::Ca,
     traces: Option<(Traces, JoinHandle<()>)>,
     /// Held, so that no second server works on the folder.
     _folder: Arc<DataFolder>,
@@ -142,6 +146,7 @@ impl Running {
             stopped,
             listening,
             workers: vec![worker],
+            ca: Arc::clone(&settings.ca),
             traces: Some((traces, writer)),
             _folder: folder,
         }
@@ -168,15 +173,26 @@ impl Running {
     /// # Errors
     /// What the system said to the attempt.
     pub async fn listen_admin(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address).await?;
-        let bound = listener.local_addr()?;
-        let store = Arc::clone(&self.backend.store);
-        self.workers.push(tokio::spawn(admin::serve(
-            listener,
-            store,
-            self.stopped.clone(),
-        )));
+        self.listen_admin_on(TcpListener::bind(address).await?)
+    }
+
+    /// Answers health checks on a socket that is bound already, and gives its address.
+    ///
+    /// # Errors
+    /// When the socket has no address.
+    pub fn listen_admin_on(&mut self, socket: TcpListener) -> io::Result<SocketAddr> {
+        let bound = socket.local_addr()?;
+        let (store, ca) = (Arc::clone(&self.backend.store), Arc::clone(&self.ca));
+        self.beside(|stop| admin::serve(socket, store, ca, stop));
         Ok(bound)
+    }
+
+    /// Lets something run beside the requests; it ends when it is told to stop.
+    pub fn beside<F>(&mut self, work: impl FnOnce(Stop) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.workers.push(tokio::spawn(work(self.stopped.clone())));
     }
 
     /// Ends in order: no new connections, running requests end, workers end, traces are written,

@@ -51,8 +51,10 @@ pub struct Settings {
 pub struct Https {
     /// The addresses it listens on.
     pub listen: Vec<SocketAddr>,
-    /// The server certificates; the one whose name is asked for is shown, else the first.
+    /// The server certificates, in order of preference; see [`crate::tls::ServerIdentity`].
     pub certificates: Vec<CertificateFiles>,
+    /// PEM file of the authority that clients are to trust, when it is not a public one.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A server certificate with its key.
@@ -252,6 +254,7 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
         https: Https {
             listen: sources.addresses("https.listen")?,
             certificates: sources.certificates("https.certificates")?,
+            ca_file: sources.optional_path("https.ca_file")?,
         },
         admin_listen: sources.address("admin.listen")?,
         control_token_file: place

@@ -53,7 +53,8 @@ fn is_development_ca(der: &CertificateDer<'_>) -> bool {
     })
 }
 
-fn pem(out: &mut String, der: &[u8]) {
+/// Adds a certificate as PEM text.
+pub fn pem(out: &mut String, der: &[u8]) {
     out.push_str("-----BEGIN CERTIFICATE-----\n");
     for (at, letter) in STANDARD.encode(der).chars().enumerate() {
         if at > 0 && at % 64 == 0 {

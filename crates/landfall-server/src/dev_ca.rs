@@ -54,7 +54,7 @@ pub fn make_ca(serial: [u8; 16], now: Timestamp) -> Result<PemPair, DevCaError> 
 }
 
 /// Signs a server certificate for `names` (host names and addresses), valid from a day before `now`
-/// for 396 days. The chain ends at the CA itself, so that it can be handed to any client.
+/// for 396 days, but no longer than the CA. The chain ends at the CA itself, so that it can be handed to any client.
 ///
 /// # Errors
 /// [`DevCaError`] when the CA cannot be read or a name cannot stand in a certificate.
@@ -80,7 +80,8 @@ pub fn issue_server_certificate(
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     params.not_before = date(now.minus(DAY));
-    params.not_after = date(now.plus(DAY * 396));
+    let ends = now.plus(DAY * 396);
+    params.not_after = date(ends_of(&ca.certificate).map_or(ends, |of_ca| of_ca.min(ends)));
     params.serial_number = Some(positive(serial));
     let certificate = params.signed_by(&key, &issuer)?;
     Ok(PemPair {
@@ -89,23 +90,21 @@ pub fn issue_server_certificate(
     })
 }
 
-/// Whether an existing server certificate, first of the PEM text, serves on: it reads, has more than
-/// 30 days left, and was made for all of `names`.
-pub fn serves_on(
-    chain: &str,
-    names_in_use: &[String],
-    made_for: &[String],
-    now: Timestamp,
-) -> bool {
+/// Whether a server certificate that ends at `ends` is to be made anew: it has no more than 30 days
+/// left, and a new one would have more.
+pub fn is_due(ends: Timestamp, ca_ends: Timestamp, now: Timestamp) -> bool {
+    ends <= now.plus(RENEW_WITHIN) && ends < ca_ends
+}
+
+/// When the first certificate of the PEM text ends; `None` when none can be read.
+pub fn ends_of(chain: &str) -> Option<Timestamp> {
     let first = chain
         .split_inclusive("-----END CERTIFICATE-----")
         .next()
         .unwrap_or_default();
-    let Ok(certificate) = Certificate::from_text(first) else {
-        return false;
-    };
-    certificate.not_after() > now.plus(RENEW_WITHIN)
-        && names_in_use.iter().all(|name| made_for.contains(name))
+    Certificate::from_text(first)
+        .ok()
+        .map(|certificate| certificate.not_after())
 }
 
 /// A subject that is a common name alone.
@@ -163,27 +162,22 @@ mod tests {
     }
 
     #[test]
-    fn a_server_certificate_serves_on_for_its_names_until_its_last_month() {
+    fn a_server_certificate_is_due_in_its_last_month_unless_the_ca_ends_with_it() {
         let ca = make_ca([1; 16], now()).expect("a CA");
-        let made_for = names(&["localhost", "127.0.0.1"]);
-        let chain = issue_server_certificate(&ca, &made_for, [2; 16], now());
-        let chain = chain.expect("a certificate").certificate;
-        assert!(serves_on(&chain, &made_for, &made_for, now()));
-        assert!(serves_on(&chain, &made_for[..1], &made_for, now()));
-        assert!(!serves_on(&chain, &names(&["127.0.0.2"]), &made_for, now()));
-        assert!(serves_on(
-            &chain,
-            &made_for,
-            &made_for,
-            now().plus(DAY * 365)
-        ));
-        assert!(!serves_on(
-            &chain,
-            &made_for,
-            &made_for,
-            now().plus(DAY * 367)
-        ));
-        assert!(!serves_on("", &made_for, &made_for, now()));
+        let ca_ends = ends_of(&ca.certificate).expect("an end");
+        let issued = |at| {
+            let chain = issue_server_certificate(&ca, &names(&["a"]), [2; 16], at);
+            ends_of(&chain.expect("a certificate").certificate).expect("an end")
+        };
+        let ends = issued(now());
+        assert_eq!(ends, now().plus(DAY * 396));
+        assert!(!is_due(ends, ca_ends, now().plus(DAY * 365)));
+        assert!(is_due(ends, ca_ends, now().plus(DAY * 367)));
+        assert!(is_due(ends, ca_ends, now().plus(DAY * 400)));
+        let last_year = now().plus(DAY * 3600);
+        assert_eq!(issued(last_year), ca_ends);
+        assert!(!is_due(ca_ends, ca_ends, last_year.plus(DAY * 40)));
+        assert_eq!(ends_of("no certificate"), None);
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The identity of a development server: its CA, its certificate, and the names it carries. Made
 //! and renewed in the data folder; a new name is certified at once.
 
+pub mod renewal;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall_core::certificate::Certificate;
-use landfall_core::clock::{Clock, Entropy};
+use landfall_core::clock::{Clock, Entropy, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::dev_bundle;
-use crate::dev_ca::{DevCaError, PemPair, issue_server_certificate, make_ca, serves_on};
+use crate::dev_ca::{DevCaError, PemPair, ends_of, is_due, issue_server_certificate, make_ca};
 use crate::tls::{IdentityError, ServerIdentity, certified_key};
 
 /// Where a certificate ends in PEM text.
@@ -45,6 +47,16 @@ pub enum DevIdentityError {
         /// The file that is not.
         missing: PathBuf,
     },
+    /// The time of the CA is over.
+    #[error(
+        "the development CA {file} ended on {ended}, and every client refuses what it signed: remove it and ca-key.pem from the data folder to begin with a new CA, which every client must then be given. If that day is not past, set the clock of this machine"
+    )]
+    CaEnded {
+        /// Its certificate.
+        file: PathBuf,
+        /// When.
+        ended: String,
+    },
     /// The certificate that was made cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -55,8 +67,14 @@ pub struct DevIdentity {
     folder: Arc<DataFolder>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    names: Mutex<BTreeSet<String>>,
+    certified: Mutex<Certified>,
     shown: Arc<ServerIdentity>,
+}
+
+/// What the certificate in force holds.
+struct Certified {
+    names: BTreeSet<String>,
+    ends: Timestamp,
 }
 
 impl DevIdentity {
@@ -71,38 +89,30 @@ impl DevIdentity {
         entropy: Arc<dyn Entropy>,
         names: impl IntoIterator<Item = String>,
     ) -> Result<Self, DevIdentityError> {
-        let mut identity = DevIdentity {
+        let identity = DevIdentity {
             folder,
             clock,
             entropy,
-            names: Mutex::new(names.into_iter().collect()),
+            certified: Mutex::new(Certified {
+                names: names.into_iter().collect(),
+                ends: Timestamp::NEVER,
+            }),
             shown: ServerIdentity::new(Vec::new()),
         };
-        let names = identity.names();
-        let kept = (
-            identity.kept(SERVER)?,
-            identity.kept(SERVER_KEY)?,
-            identity.kept(SERVER_NAMES)?,
-        );
-        let pair = match kept {
-            (Some(chain), Some(key), Some(made_for)) => {
-                let made_for: Vec<String> = made_for.lines().map(str::to_owned).collect();
-                let now = identity.clock.now();
-                let serves = identity.of_our_ca(&chain)?
-                    && serves_on(&chain, &names, &made_for, now)
-                    && certified_key(&chain, &key).is_ok();
-                if serves {
-                    PemPair {
-                        certificate: chain.to_string(),
-                        key: Zeroizing::new(key.to_string()),
-                    }
-                } else {
-                    identity.issue(&names)?
-                }
-            }
-            _ => identity.issue(&names)?,
+        let ca_ends = identity.ca_ends()?;
+        if ca_ends < identity.clock.now() {
+            return Err(DevIdentityError::CaEnded {
+                file: identity.ca_file(),
+                ended: ca_ends.to_rfc1123(),
+            });
+        }
+        let mut certified = identity.certified();
+        let pair = match identity.serving(&certified.names)? {
+            Some(pair) => pair,
+            None => identity.issue(&certified.names)?,
         };
-        identity.shown = ServerIdentity::new(vec![certified_key(&pair.certificate, &pair.key)?]);
+        identity.show(&pair, &mut certified)?;
+        drop(certified);
         identity.write_bundle()?;
         Ok(identity)
     }
@@ -117,20 +127,29 @@ impl DevIdentity {
     /// # Errors
     /// [`DevIdentityError`] when the certificate cannot be made or written.
     pub fn add_names(&self, more: &[&str]) -> Result<(), DevIdentityError> {
-        let wanted: BTreeSet<String> = {
-            let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            names
-                .iter()
-                .cloned()
-                .chain(more.iter().map(|name| name.to_ascii_lowercase()))
-                .collect()
-        };
-        let list: Vec<String> = wanted.iter().cloned().collect();
-        let pair = self.issue(&list)?;
-        self.shown
-            .exchange(vec![certified_key(&pair.certificate, &pair.key)?]);
-        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+        // Held to the end: of two who add names, the second must see those of the first.
+        let mut certified = self.certified();
+        let more = more.iter().map(|name| name.to_ascii_lowercase());
+        let wanted = certified.names.iter().cloned().chain(more).collect();
+        let pair = self.issue(&wanted)?;
+        self.show(&pair, &mut certified)?;
+        certified.names = wanted;
         Ok(())
+    }
+
+    /// Makes the certificate anew, with all its names, when its end is near; shown from the next
+    /// handshake on. Gives whether it did.
+    ///
+    /// # Errors
+    /// [`DevIdentityError`] when the certificate cannot be made or written.
+    pub fn renew(&self) -> Result<bool, DevIdentityError> {
+        let mut certified = self.certified();
+        if !is_due(certified.ends, self.ca_ends()?, self.clock.now()) {
+            return Ok(false);
+        }
+        let pair = self.issue(&certified.names)?;
+        self.show(&pair, &mut certified)?;
+        Ok(true)
     }
 
     /// The CA's certificate file, for clients.
@@ -143,19 +162,65 @@ impl DevIdentity {
         self.folder.file(BUNDLE)
     }
 
-    fn names(&self) -> Vec<String> {
-        self.names
+    /// The CA's certificate, for whoever hands it out.
+    ///
+    /// # Errors
+    /// [`DevIdentityError`] when it cannot be read or made.
+    pub fn ca_text(&self) -> Result<String, DevIdentityError> {
+        match self.folder.read(CA)? {
+            Some(certificate) => Ok(certificate.to_string()),
+            None => Ok(self.ca()?.certificate),
+        }
+    }
+
+    fn ca_ends(&self) -> Result<Timestamp, DevIdentityError> {
+        // What cannot be read is found out when it is to sign.
+        Ok(ends_of(&self.ca_text()?).unwrap_or(Timestamp::from_unix_micros(i64::MAX)))
+    }
+
+    fn certified(&self) -> MutexGuard<'_, Certified> {
+        self.certified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+    }
+
+    /// Shows a pair from the next handshake on.
+    fn show(&self, pair: &PemPair, certified: &mut Certified) -> Result<(), DevIdentityError> {
+        let key = certified_key(&pair.certificate, &pair.key)?;
+        self.shown.exchange(vec![Arc::new(key)]);
+        certified.ends = ends_of(&pair.certificate).unwrap_or(Timestamp::NEVER);
+        Ok(())
+    }
+
+    /// The pair that an earlier start left, when it can serve on.
+    fn serving(&self, names: &BTreeSet<String>) -> Result<Option<PemPair>, DevIdentityError> {
+        let (Some(chain), Some(key), Some(made_for)) = (
+            self.kept(SERVER)?,
+            self.kept(SERVER_KEY)?,
+            self.kept(SERVER_NAMES)?,
+        ) else {
+            return Ok(None);
+        };
+        let made_for: BTreeSet<&str> = made_for.lines().collect();
+        let Some(ends) = ends_of(&chain) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let serves = self.of_our_ca(&chain)?
+            && names.iter().all(|name| made_for.contains(name.as_str()))
+            && ends > now
+            && !is_due(ends, self.ca_ends()?, now)
+            && certified_key(&chain, &key).is_ok();
+        Ok(serves.then(|| PemPair {
+            certificate: chain.to_string(),
+            key: Zeroizing::new(key.to_string()),
+        }))
     }
 
     /// Writes the bundle where it differs from what it should be.
     fn write_bundle(&self) -> Result<(), DevIdentityError> {
         let roots = dev_bundle::system_roots();
-        let text = dev_bundle::text(&self.ca()?.certificate, &roots);
+        let text = dev_bundle::text(&self.ca_text()?, &roots);
         if self.kept(BUNDLE)?.is_some_and(|kept| *kept == text) {
             return Ok(());
         }
@@ -169,9 +234,10 @@ impl DevIdentity {
         Ok(())
     }
 
-    fn issue(&self, names: &[String]) -> Result<PemPair, DevIdentityError> {
+    fn issue(&self, names: &BTreeSet<String>) -> Result<PemPair, DevIdentityError> {
         let ca = self.ca()?;
-        let pair = issue_server_certificate(&ca, names, self.serial(), self.clock.now())?;
+        let names: Vec<String> = names.iter().cloned().collect();
+        let pair = issue_server_certificate(&ca, &names, self.serial(), self.clock.now())?;
         self.folder.write(SERVER_KEY, pair.key.as_bytes(), true)?;
         self.folder
             .write(SERVER, pair.certificate.as_bytes(), false)?;

@@ -80,7 +80,11 @@ pub async fn serve<F: Faces>(
             () = stop.given() => break,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            // An IPv4 client of an IPv6 socket is an IPv4 client.
+            Ok((stream, peer)) => (
+                stream,
+                SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+            ),
             Err(error) => {
                 // Out of file descriptors, most likely: others close theirs meanwhile.
                 tracing::warn!(%error, "a connection could not be accepted");

@@ -1,4 +1,4 @@
-//! What the process hears and says: signals to stop, and the log.
+//! What the process hears and says: signals to stop and to read files again, and the log.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -115,6 +115,24 @@ impl Stop {
             reason = self.wait() => Some(reason),
             () = std::future::ready(()) => None,
         }
+    }
+}
+
+/// Hears SIGHUP, by which services are told that their files changed.
+pub struct Reload(Signal);
+
+impl Reload {
+    /// Begins to listen; until then SIGHUP would end the process.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> anyhow::Result<Self> {
+        Ok(Reload(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits until somebody asks.
+    pub async fn asked(&mut self) {
+        let _ = self.0.recv().await;
     }
 }
 

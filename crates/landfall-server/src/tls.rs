@@ -4,60 +4,29 @@
 //! Source: docs/protocol/x509.md §1.
 
 mod any_client;
+mod certified;
+#[cfg(test)]
+pub(crate) mod test_chains;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use landfall_core::certificate::{Certificate, CertificateError};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ServerConfig, ServerConnection, SignatureScheme};
 
 pub use any_client::AnyClient;
-
-/// Why a server identity cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// The certificate file holds no readable chain.
-    #[error("the server certificate cannot be read: {0}")]
-    Chain(String),
-    /// The key file holds no readable key.
-    #[error("the server key cannot be read: {0}")]
-    Key(String),
-    /// Key and certificate do not belong together, or the key is of a kind that TLS cannot use.
-    #[error("the server key does not go with the server certificate: {0}")]
-    Pair(String),
-}
+pub use certified::{IdentityError, Judged, carries, certificates, certified_key, judged};
 
 /// The provider of all cryptography in TLS.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// Reads a chain and its key from PEM text.
-///
-/// # Errors
-/// [`IdentityError`] when one of them cannot be read or they do not belong together.
-pub fn certified_key(chain: &str, key: &str) -> Result<CertifiedKey, IdentityError> {
-    let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| IdentityError::Chain(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(IdentityError::Chain(
-            "there is no certificate in it".to_owned(),
-        ));
-    }
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-        .map_err(|error| IdentityError::Key(error.to_string()))?;
-    CertifiedKey::from_der(chain, key, &provider())
-        .map_err(|error| IdentityError::Pair(error.to_string()))
-}
-
-/// The certificates the server shows; may be exchanged while it runs. The first whose key the
-/// client can check is shown.
+/// The certificates the server shows; may be exchanged while it runs. Shown is the first that carries
+/// the name the client asks for, of those whose key it can check; else the first that it can check.
 #[derive(Debug)]
 pub struct ServerIdentity {
     keys: ArcSwap<Vec<Arc<CertifiedKey>>>,
@@ -65,29 +34,43 @@ pub struct ServerIdentity {
 
 impl ServerIdentity {
     /// An identity of these keys, in order of preference.
-    pub fn new(keys: Vec<CertifiedKey>) -> Arc<Self> {
+    pub fn new(keys: Vec<Arc<CertifiedKey>>) -> Arc<Self> {
         Arc::new(ServerIdentity {
-            keys: ArcSwap::from_pointee(arced(keys)),
+            keys: ArcSwap::from_pointee(keys),
         })
     }
 
     /// Shows these from the next handshake on.
-    pub fn exchange(&self, keys: Vec<CertifiedKey>) {
-        self.keys.store(Arc::new(arced(keys)));
+    pub fn exchange(&self, keys: Vec<Arc<CertifiedKey>>) {
+        self.keys.store(Arc::new(keys));
     }
-}
 
-fn arced(keys: Vec<CertifiedKey>) -> Vec<Arc<CertifiedKey>> {
-    keys.into_iter().map(Arc::new).collect()
+    /// Whether one of the certificates carries this name.
+    pub fn carries(&self, name: &str) -> bool {
+        self.keys.load().iter().any(|key| carries(key, name))
+    }
+
+    /// The certificate for a client that asks for `name` and can check keys of `schemes`.
+    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let keys = self.keys.load();
+        if let [only] = keys.as_slice() {
+            return Some(Arc::clone(only));
+        }
+        // For TLS 1.2 the library has taken out the schemes that no cipher suite of the client goes with.
+        let can_check = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        let asked_for = |key: &&Arc<CertifiedKey>| name.is_some_and(|name| carries(key, name));
+        keys.iter()
+            .filter(can_check)
+            .find(asked_for)
+            .or_else(|| keys.iter().find(can_check))
+            .or_else(|| keys.first())
+            .cloned()
+    }
 }
 
 impl ResolvesServerCert for ServerIdentity {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.keys.load();
-        keys.iter()
-            .find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some())
-            .or_else(|| keys.first())
-            .cloned()
+        self.choose(hello.server_name(), hello.signature_schemes())
     }
 }
 
@@ -123,6 +106,7 @@ pub fn peer_chain(connection: &ServerConnection) -> Vec<Result<Certificate, Cert
 mod tests {
     use super::*;
     use crate::dev_ca::{PemPair, issue_server_certificate, make_ca};
+    use crate::tls::test_chains::{Ca, ecdsa, rsa};
     use landfall_core::clock::Timestamp;
 
     fn pair() -> PemPair {
@@ -135,7 +119,7 @@ mod tests {
     fn sessions_are_never_kept_nor_ticketed() {
         let pair = pair();
         let key = certified_key(&pair.certificate, &pair.key).expect("a pair");
-        let config = server_config(ServerIdentity::new(vec![key])).expect("settings");
+        let config = server_config(ServerIdentity::new(vec![Arc::new(key)])).expect("settings");
         assert!(!config.ticketer.enabled());
         assert!(!config.session_storage.can_cache());
         assert_eq!(config.send_tls13_tickets, 0);
@@ -143,17 +127,32 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_do_not_go_with_their_certificate_are_refused() {
-        let (one, other) = (pair(), pair());
-        assert!(certified_key(&one.certificate, &one.key).is_ok());
-        for (chain, key, refused) in [
-            (&one.certificate, &*other.key, "Pair"),
-            (&String::new(), &*one.key, "Chain"),
-            (&one.key, &*one.key, "Chain"),
-            (&one.certificate, &one.certificate, "Key"),
+    fn the_certificate_goes_by_the_name_asked_for_and_then_by_what_the_client_can() {
+        let ca = Ca::root("root");
+        let pair = |name: &str, key: &rcgen::KeyPair| {
+            let pair = ca.issue(&[name], key, test_chains::now());
+            Arc::new(certified_key(&pair.certificate, &pair.key).expect("a pair"))
+        };
+        let (a, b) = (pair("a.test", &ecdsa()), pair("b.test", &ecdsa()));
+        let (old_a, old_b) = (pair("a.test", &rsa()), pair("b.test", &rsa()));
+        let all = [&a, &b, &old_a, &old_b].map(Arc::clone).to_vec();
+        let identity = ServerIdentity::new(all);
+        let new = [SignatureScheme::ECDSA_NISTP256_SHA256];
+        let old = [SignatureScheme::RSA_PSS_SHA256];
+        let both = [new[0], old[0]];
+        for (name, schemes, expected) in [
+            (Some("a.test"), &both[..], &a),
+            (Some("b.test"), &both[..], &b),
+            (Some("b.test"), &old[..], &old_b),
+            (Some("b.test"), &new[..], &b),
+            (Some("c.test"), &old[..], &old_a),
+            (None, &both[..], &a),
+            (None, &old[..], &old_a),
+            (Some("b.test"), &[][..], &a),
         ] {
-            let error = certified_key(chain, key).expect_err(refused);
-            assert!(format!("{error:?}").starts_with(refused), "{error:?}");
+            let chosen = identity.choose(name, schemes).expect("one");
+            assert!(Arc::ptr_eq(&chosen, expected), "{name:?} {schemes:?}");
         }
+        assert!(identity.carries("b.test") && !identity.carries("c.test"));
     }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwapOption;
 use clap::Args;
 use landfall_core::clock::Clock;
 use landfall_store::SqliteStore;
@@ -31,7 +32,7 @@ use super::outcome::{Exit, Failure};
 use crate::app::{Running, Settings};
 use crate::backend::Backend;
 use crate::data_folder::DataFolder;
-use crate::dev_identity::DevIdentity;
+use crate::dev_identity::{DevIdentity, renewal};
 use crate::own_api::Naming;
 use crate::own_api::naming::Loopback;
 use crate::signals::{self, Stop};
@@ -195,6 +196,7 @@ async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Re
 
     let settings = Settings {
         retry_after: Duration::from_secs(options.retry_after),
+        ca: Arc::new(ArcSwapOption::from_pointee(identity.ca_text()?)),
         ..Settings::default()
     };
     let naming_identity = Arc::clone(&identity);
@@ -206,6 +208,8 @@ async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Re
         move |doors| Naming::Loopback(Loopback::new(naming_identity, doors, port)),
         &settings,
     );
+    let renewed = Arc::clone(&identity);
+    running.beside(|stop| renewal::run(renewed, renewal::ROUND, stop));
     let place = place::Place {
         hub: names::hub_of(&backend, &service).await?,
         service,

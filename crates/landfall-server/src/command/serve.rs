@@ -1,16 +1,13 @@
 //! `landfall serve`: a server by its configuration, with its own certificate, for real use.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use landfall_core::id::{HubHostName, ServiceName};
 use landfall_core::store::Store;
 use landfall_store::SqliteStore;
-use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::outcome::{Exit, Failure};
@@ -21,10 +18,11 @@ use crate::data_folder::DataFolder;
 use crate::founding::{self, Names};
 use crate::listener::Limits;
 use crate::own_api::Naming;
-use crate::signals;
+use crate::serve_identity::{self, ServeIdentity, ServeIdentityError};
+use crate::signals::{self, Reload};
 use crate::telemetry::TraceRetention;
-use crate::time::SystemEntropy;
-use crate::tls::{self, ServerIdentity};
+use crate::time::{SystemClock, SystemEntropy};
+use crate::tls;
 
 /// Options of `landfall serve`.
 #[derive(Debug, Clone, Args)]
@@ -47,7 +45,11 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
     };
     signals::log(&settings.log.filter, format)?;
     let mut stop = signals::Stop::listen()?;
-    let mut running = start(&settings).await?;
+    let reload = Reload::listen()?;
+    let Started {
+        mut running,
+        identity,
+    } = start(&settings, reload).await?;
     if let Err(failure) = listen(&mut running, &settings).await {
         running.stop().await;
         return Err(failure);
@@ -56,6 +58,7 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
         listen = ?settings.https.listen,
         admin = %settings.admin_listen,
         control_token_file = %settings.control_token_file.display(),
+        certificates = ?identity.described(),
         "ready"
     );
     let reason = stop.wait().await;
@@ -65,9 +68,40 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start(settings: &Settings) -> anyhow::Result<Running> {
-    let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
-    let identity = ServerIdentity::new(certificates(settings)?);
+/// A server whose doors are still closed, and the identity it will show.
+struct Started {
+    running: Running,
+    identity: Arc<ServeIdentity>,
+}
+
+async fn start(settings: &Settings, reload: Reload) -> Result<Started, Failure> {
+    let identity = ServeIdentity::open(&settings.https, Arc::new(SystemClock))?;
+    let identity = Arc::new(identity);
+    let folder = DataFolder::open(&settings.data_dir).map_err(anyhow::Error::new)?;
+    let running = open(settings, Arc::new(folder), &identity).await?;
+    let mut started = Started { running, identity };
+    let (identity, backend) = (
+        Arc::clone(&started.identity),
+        started.running.backend.clone(),
+    );
+    started.running.beside(|stop| {
+        serve_identity::watch(
+            identity,
+            backend,
+            reload,
+            serve_identity::ROUND,
+            || {},
+            stop,
+        )
+    });
+    Ok(started)
+}
+
+async fn open(
+    settings: &Settings,
+    folder: Arc<DataFolder>,
+    identity: &ServeIdentity,
+) -> anyhow::Result<Running> {
     let sealing_key = folder.sealing_key(
         &settings.sealing_key_file,
         &settings.database_path,
@@ -76,33 +110,18 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let backend = Backend::sqlite(settings.database_path.clone(), sealing_key)?;
     found_first(&backend, settings).await?;
     let control_token = folder.control_token(&settings.control_token_file, &SystemEntropy)?;
-    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity)?));
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
     Ok(Running::start(
         backend,
         folder,
         acceptor,
         control_token,
         |_| Naming::Given,
-        &bounds(settings),
+        &app::Settings {
+            ca: identity.ca(),
+            ..bounds(settings)
+        },
     ))
-}
-
-fn certificates(settings: &Settings) -> anyhow::Result<Vec<CertifiedKey>> {
-    settings
-        .https
-        .certificates
-        .iter()
-        .map(|files| {
-            let chain = fs::read_to_string(&files.chain)
-                .with_context(|| format!("{} cannot be read as PEM text", files.chain.display()))?;
-            let key =
-                zeroize::Zeroizing::new(fs::read_to_string(&files.key).with_context(|| {
-                    format!("{} cannot be read as PEM text", files.key.display())
-                })?);
-            tls::certified_key(&chain, &key)
-                .with_context(|| format!("{} with {}", files.chain.display(), files.key.display()))
-        })
-        .collect()
 }
 
 /// Founds the services of the configuration when the database has none yet.
@@ -143,6 +162,13 @@ fn bounds(settings: &Settings) -> app::Settings {
             body: settings.limits.request,
             ..Limits::default()
         },
+        ..app::Settings::default()
+    }
+}
+
+impl From<ServeIdentityError> for Failure {
+    fn from(error: ServeIdentityError) -> Self {
+        Failure::new(Exit::Refused, error.to_string(), error.fix())
     }
 }
 

@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 18] = [
+pub const FIELDS: [Field; 19] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -89,13 +89,19 @@ pub const FIELDS: [Field; 18] = [
         name: "https.certificates",
         kind: Kind::Certificates,
         default: "",
-        meaning: "server certificates as PEM files, the chain leaf first; must name every host name of your services and hubs. In the environment: `CHAIN:KEY`, several joined by commas",
+        meaning: "server certificates as PEM files, the chain leaf first; must name every host name of your services and hubs. Shown is the first that holds the name asked for, of those whose key the client can check. Read again when they change. In the environment: `CHAIN:KEY`, several joined by commas",
+    },
+    Field {
+        name: "https.ca_file",
+        kind: Kind::Path,
+        default: "",
+        meaning: "PEM file of the authority that clients are to trust, when it is not a public one; given out by `/ca.pem` of the admin listener. Read again when it changes",
     },
     Field {
         name: "admin.listen",
         kind: Kind::Address,
         default: "127.0.0.1:9080",
-        meaning: "where `/healthz` and `/readyz` answer, in plain HTTP; a loopback address",
+        meaning: "where `/healthz`, `/readyz` and `/ca.pem` answer, in plain HTTP; a loopback address",
     },
     Field {
         name: "database.path",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use toml::{Table, Value};
 
@@ -80,6 +81,15 @@ impl Sources {
             [text] if !text.is_empty() => Ok(text.clone()),
             [_] | [] => Err(self.error(name, "is empty", "give a value, or leave the field out")),
             _ => Err(self.error(name, "is a list", "give one value")),
+        }
+    }
+
+    /// A path that may be left out.
+    pub fn optional_path(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+        match self.texts(name) {
+            [] => Ok(None),
+            [text] if text.is_empty() => Ok(None),
+            _ => self.text(name).map(|text| Some(text.into())),
         }
     }
 

@@ -70,7 +70,7 @@ impl Server {
         let issued =
             dev_ca::issue_server_certificate(&ca, &names, [2; 16], now()).expect("a certificate");
         let key = tls::certified_key(&issued.certificate, &issued.key).expect("a pair");
-        let identity = ServerIdentity::new(vec![key]);
+        let identity = ServerIdentity::new(vec![Arc::new(key)]);
         let config = tls::server_config(Arc::clone(&identity)).expect("settings");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         Server {

@@ -182,16 +182,28 @@ async fn clients_bound_to_rsa_are_served_by_an_rsa_key_exchanged_at_run_time() {
     assert!(server.met_by_openssl(&rsa_only).await.0.is_err());
     let pair = |name: &str, kind: &str| {
         files.self_signed(name, kind, "");
-        landfall_server::tls::certified_key(
-            &files.read(&format!("{name}.pem")),
-            &files.read(&format!("{name}.key")),
-        )
-        .expect("a pair")
+        let (chain, key) = (format!("{name}.pem"), format!("{name}.key"));
+        landfall_server::tls::certified_key(&files.read(&chain), &files.read(&key))
+            .expect("a pair")
+            .into()
     };
     let both = vec![pair("ecdsa", "ec:P-256"), pair("rsa", "rsa:2048")];
     server.identity.exchange(both);
     for (arguments, subject) in [
         (&rsa_only[..], "subject=CN = rsa"),
+        (&["-tls1_2", "-sigalgs", "RSA+SHA256"], "subject=CN = rsa"),
+        (
+            &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+            "subject=CN = ecdsa",
+        ),
+        (
+            &["-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256"],
+            "subject=CN = rsa",
+        ),
+        (
+            &["-tls1_3", "-sigalgs", "ecdsa_secp256r1_sha256"],
+            "subject=CN = ecdsa",
+        ),
         (&["-tls1_2"], "subject=CN = ecdsa"),
         (&["-tls1_3"], "subject=CN = ecdsa"),
     ] {

@@ -135,7 +135,8 @@ impl Door {
         let names = ["localhost".to_owned()];
         let pair = dev_ca::issue_server_certificate(&ca, &names, [2; 16], now()).expect("a pair");
         let key = tls::certified_key(&pair.certificate, &pair.key).expect("a key");
-        let config = tls::server_config(ServerIdentity::new(vec![key])).expect("settings");
+        let config =
+            tls::server_config(ServerIdentity::new(vec![Arc::new(key)])).expect("settings");
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (stopper, stop) = stop::channel();
         let door = Door {
