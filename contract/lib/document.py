@@ -33,8 +33,11 @@ def blocks(text):
     return found
 
 
-def session(name, parts, folder, environment):
-    """Runs all blocks in one shell. Gives what each printed, and the failure, if there was one."""
+def session(name, parts, folder, environment, **process):
+    """Runs all blocks in one shell. Gives what each printed, and the failure, if there was one.
+
+    `process` says how the shell is started, for instance by which user.
+    """
     script = ["set -Eeuo pipefail", "trap 'echo \"$here: this failed: $BASH_COMMAND\"' ERR"]
     for index, (heading, line, block) in enumerate(parts):
         here = shlex.quote(f"{name}, from line {line} ({heading})")
@@ -43,7 +46,7 @@ def session(name, parts, folder, environment):
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
         shell = subprocess.Popen(
             ["bash", "-c", "\n".join(script)], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-            stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
+            stdout=printed, stderr=subprocess.STDOUT, start_new_session=True, **process,
         )
         try:
             status = shell.wait(SESSION_TIMEOUT_SECONDS)

@@ -54,28 +54,35 @@ class Server:
         self.process = None
         self.dev = None
 
-    def start(self):
-        """Starts it and waits until `dev.json` of this start is there."""
-        said_ready = self.data / "dev.json"
-        said_ready.unlink(missing_ok=True)
+    def command_line(self):
+        """What is started: `dev` on this test's address, with a port of its own where 443 is not to be had."""
         command = [
             self.binary, "dev", "--data", str(self.data), "--bind", self.address,
             "--admin-port", str(free_port(self.address)), "--log", self.log_filter,
         ]
         if not self.official_ports:
             command += ["--https-port", str(free_port(self.address))]
+        return command
+
+    def surroundings(self):
+        """Where, in which environment and by whom it is started."""
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("LANDFALL_")
         }
+        return {"cwd": self.data.parent, "env": environment}
+
+    def start(self):
+        """Starts it and waits until `dev.json` of this start is there."""
+        said_ready = self.data / "dev.json"
+        said_ready.unlink(missing_ok=True)
         with open(self.printed, "ab") as printed, open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=log,
-                cwd=self.data.parent, env=environment,
+                self.command_line(), stdin=subprocess.DEVNULL, stdout=printed, stderr=log, **self.surroundings(),
             )
         deadline = time.monotonic() + READY_WITHIN_SECONDS
         while not said_ready.exists():
             if self.process.poll() is not None:
-                raise ContractError(f"the server left with {self.process.returncode} before it was ready")
+                raise ContractError(f"the server left with {self.process.returncode} before it was ready\n{self.end_of_log(10)}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise ContractError(f"no dev.json within {READY_WITHIN_SECONDS} s")

@@ -21,9 +21,10 @@ struct Need {
     debian: &'static str,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
+    Need::program("git", &["--version"], "git"),
     Need::program("openssl", &["version"], "openssl"),
     Need::program("xxd", &["-h"], "xxd"),
     Need::program("node", &["--version"], "nodejs"),
