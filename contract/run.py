@@ -95,6 +95,7 @@ def run(test, binary, clients, official_ports, keep, record):
         environment.update(
             LANDFALL=str(binary),
             CONTRACT=str(HERE),
+            CLIENTS=str(clients),
             NODE_PATH=str(clients / "node_modules"),
             PYTHONPATH=str(HERE / "lib"),
             PYTHONDONTWRITEBYTECODE="1",
