@@ -18,6 +18,7 @@ pub mod key;
 pub mod new_file;
 pub mod outcome;
 pub mod print;
+pub mod ready;
 pub mod record;
 pub mod reference;
 pub mod registration;
@@ -111,6 +112,9 @@ pub enum Command {
         after_help = "Example:\n  landfall explain ada7d102-449e-4031-a1e7-e60ac75804ea\n  landfall explain --code 401002"
     )]
     Explain(Box<explain::ExplainCommand>),
+    /// Say whether a server on this machine is ready, or wait until it is
+    #[command(after_help = "Example:\n  landfall ready --wait 30")]
+    Ready(Box<ready::ReadyCommand>),
     /// Print a page of the reference
     #[command(hide = true, after_help = "Example:\n  landfall reference cli")]
     Reference {
@@ -155,6 +159,7 @@ impl Command {
             Command::Key(command) => command.connect.json,
             Command::Sas(command) => command.connect.json,
             Command::Explain(command) => command.connect.json,
+            Command::Ready(_) => false,
         }
     }
 
@@ -180,6 +185,7 @@ impl Command {
             Command::Key(command) => command.run(),
             Command::Sas(command) => command.run(),
             Command::Explain(command) => command.run().await,
+            Command::Ready(command) => command.run().await,
             Command::Reference { page } => {
                 print::text(&match page {
                     Page::Cli => reference(),

@@ -434,3 +434,19 @@ fn services_are_apart_and_every_way_in_is_tried() {
 fn path(path: &Path) -> &str {
     path.to_str().expect("path")
 }
+
+#[test]
+fn a_server_is_ready_until_it_is_gone() {
+    let mut dev = Dev::start();
+    let ready = dev.run(&["ready", "--wait", "30"]);
+    assert!(ready.status.success(), "{ready:?}");
+    assert_eq!(ready.stdout, b"ready\n");
+
+    // Killed, it leaves its dev.json behind; nobody answers where that leads.
+    dev.child.kill().expect("killed");
+    dev.child.wait().expect("ended");
+    let gone = dev.run(&["ready"]);
+    assert_eq!(gone.status.code(), Some(6), "{gone:?}");
+    let said = String::from_utf8_lossy(&gone.stderr);
+    assert!(said.contains("cannot connect to 127.0.0.1:"), "{said}");
+}
