@@ -270,11 +270,24 @@ async fn open_doors(
 }
 
 /// Binds with a backlog that takes a storm, and so that a restart does not wait for old sessions.
-/// A program that this one starts does not inherit the socket.
+/// A program that this one starts does not inherit the socket. All IPv6 addresses (`[::]`) take those of
+/// IPv4 along.
 ///
 /// # Errors
 /// What the system said to the attempt.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_as(address, !address.ip().is_unspecified())
+}
+
+/// Binds all IPv6 addresses without those of IPv4, which another socket has.
+///
+/// # Errors
+/// What the system said to the attempt.
+pub fn bind_ipv6_alone(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_as(address, true)
+}
+
+fn bind_as(address: SocketAddr, ipv6_alone: bool) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::STREAM,
@@ -282,7 +295,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(ipv6_alone)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -23,6 +23,7 @@ pub mod serve_identity;
 pub mod service_api;
 pub mod signals;
 pub mod stop;
+pub mod systemd;
 pub mod telemetry;
 pub mod time;
 pub mod tls;

@@ -1,7 +1,7 @@
 //! `landfall serve`: a server by its configuration, with its own certificate, for real use.
 
-use std::io;
-use std::net::SocketAddr;
+mod doors;
+
 use std::sync::Arc;
 
 use clap::Args;
@@ -20,6 +20,7 @@ use crate::listener::Limits;
 use crate::own_api::Naming;
 use crate::serve_identity::{self, ServeIdentity, ServeIdentityError};
 use crate::signals::{self, Reload};
+use crate::systemd::{self, Notify};
 use crate::telemetry::TraceRetention;
 use crate::time::{SystemClock, SystemEntropy};
 use crate::tls;
@@ -37,7 +38,8 @@ pub struct ServeOptions {
 /// # Errors
 /// [`Failure`] saying what kept it from starting.
 pub async fn run(options: ServeOptions) -> Result<(), Failure> {
-    let settings = config::load(&options.flags, &|name| std::env::var(name).ok())?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let settings = config::load(&options.flags, &environment)?;
     let format = if settings.log.json {
         signals::LogFormat::Json
     } else {
@@ -46,23 +48,33 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
     signals::log(&settings.log.filter, format)?;
     let mut stop = signals::Stop::listen()?;
     let reload = Reload::listen()?;
+    // Before anything else is opened, so that a wrong number of them cannot mean something of ours.
+    let handed = systemd::sockets(&environment)?;
+    let notify = Arc::new(Notify::new(&environment));
     let Started {
         mut running,
         identity,
     } = start(&settings, reload).await?;
-    if let Err(failure) = listen(&mut running, &settings).await {
-        running.stop().await;
-        return Err(failure);
-    }
+    let doors = match doors::open(&mut running, &settings, handed).await {
+        Ok(doors) => doors,
+        Err(failure) => {
+            running.stop().await;
+            return Err(failure);
+        }
+    };
+    let living = Arc::clone(&notify);
+    running.beside(|stop| async move { living.live(stop).await });
+    notify.ready();
     tracing::info!(
-        listen = ?settings.https.listen,
-        admin = %settings.admin_listen,
+        listen = ?doors.https,
+        admin = %doors.admin,
         control_token_file = %settings.control_token_file.display(),
         certificates = ?identity.described(),
         "ready"
     );
     let reason = stop.wait().await;
     tracing::info!("{reason}: stopping");
+    notify.stopping();
     running.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -170,36 +182,4 @@ impl From<ServeIdentityError> for Failure {
     fn from(error: ServeIdentityError) -> Self {
         Failure::new(Exit::Refused, error.to_string(), error.fix())
     }
-}
-
-async fn listen(running: &mut Running, settings: &Settings) -> Result<(), Failure> {
-    for address in &settings.https.listen {
-        running
-            .listen(*address)
-            .await
-            .map_err(|error| refused(*address, &error))?;
-    }
-    let admin = settings.admin_listen;
-    running
-        .listen_admin(admin)
-        .await
-        .map_err(|error| refused(admin, &error))?;
-    Ok(())
-}
-
-fn refused(address: SocketAddr, error: &io::Error) -> Failure {
-    let fix = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "let the service bind low ports: `setcap cap_net_bind_service=+ep` on the binary, AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or `sysctl net.ipv4.ip_unprivileged_port_start=443`. Official SDKs know no other port than 443"
-        }
-        io::ErrorKind::AddrInUse => {
-            "stop what holds the port (`ss -ltnp`), or serve on another address of this machine"
-        }
-        _ => "name an address of this machine in https.listen",
-    };
-    Failure::new(
-        Exit::Refused,
-        format!("cannot listen on {address}: {error}"),
-        fix,
-    )
 }
