@@ -1,9 +1,9 @@
 //! A file that a command writes for its user alone: whole or not at all, and never over another.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::outcome::{Exit, Failure};
@@ -30,6 +30,10 @@ impl NewFile {
         let mut draft = OsString::from(path);
         draft.push(".new");
         let draft = PathBuf::from(draft);
+        // A link would lead the writing elsewhere.
+        if draft.symlink_metadata().is_ok_and(|it| !it.is_file()) {
+            return Err(taken(&draft));
+        }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -48,7 +52,10 @@ impl NewFile {
             }
             Err(TryLockError::Error(error)) => return Err(unwritten(path, &error)),
         }
-        file.set_len(0).map_err(|error| unwritten(path, &error))?;
+        // A draft that was left behind may be of anybody's making.
+        file.set_len(0)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(0o600)))
+            .map_err(|error| unwritten(path, &error))?;
         Ok(NewFile {
             path: path.to_owned(),
             draft,
@@ -135,8 +142,6 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn names(folder: &Path) -> Vec<OsString> {
