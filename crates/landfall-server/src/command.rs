@@ -26,6 +26,7 @@ pub mod restore;
 pub mod sas;
 pub mod serve;
 pub mod service;
+pub mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

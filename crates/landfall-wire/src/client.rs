@@ -14,6 +14,8 @@ mod pages;
 pub mod registering;
 pub mod service;
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::Value as Json;
 
@@ -57,6 +59,20 @@ pub struct Refusal {
     pub body: Json,
 }
 
+impl RefusalKind {
+    fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RefusalKind::NotAuthorized,
+            StatusCode::NOT_FOUND => RefusalKind::NotFound,
+            StatusCode::CONFLICT => RefusalKind::Conflict,
+            StatusCode::PRECONDITION_FAILED => RefusalKind::Changed,
+            StatusCode::TOO_MANY_REQUESTS => RefusalKind::Later,
+            status if status.is_server_error() => RefusalKind::Later,
+            _ => RefusalKind::Other,
+        }
+    }
+}
+
 impl Refusal {
     fn sentence(&self) -> String {
         let message = if self.message.is_empty() {
@@ -91,21 +107,12 @@ impl Refusal {
                 _ => None,
             })
         };
-        let kind = match reply.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RefusalKind::NotAuthorized,
-            StatusCode::NOT_FOUND => RefusalKind::NotFound,
-            StatusCode::CONFLICT => RefusalKind::Conflict,
-            StatusCode::PRECONDITION_FAILED => RefusalKind::Changed,
-            StatusCode::TOO_MANY_REQUESTS => RefusalKind::Later,
-            status if status.is_server_error() => RefusalKind::Later,
-            _ => RefusalKind::Other,
-        };
         let tracking_id = text(&["trackingId"]).or_else(|| {
             let header = reply.headers.get("x-ms-request-id")?;
             header.to_str().ok().map(str::to_owned)
         });
         Refusal {
-            kind,
+            kind: RefusalKind::of(reply.status),
             status: reply.status,
             code: text(&["errorCode", "code"]),
             message: text(&["message", "Message", "errorMessage"]).unwrap_or_default(),
@@ -126,6 +133,18 @@ pub enum ReplyError {
     Unreadable(String),
 }
 
+/// Whether a reply asks to come back later, and after how long when it says so.
+///
+/// Shape: `Retry-After` in whole seconds; a date there is passed over, as if it said nothing.
+/// Source: docs/protocol/service-api.md §6 [D].
+pub fn later(reply: &Reply) -> Option<Option<Duration>> {
+    (RefusalKind::of(reply.status) == RefusalKind::Later).then(|| {
+        let value = reply.headers.get(http::header::RETRY_AFTER)?;
+        let seconds = value.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    })
+}
+
 /// Reads a reply: its JSON, or `null` when a success has no body.
 ///
 /// # Errors
@@ -144,6 +163,25 @@ pub fn read(reply: &Reply) -> Result<Json, ReplyError> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn who_is_asked_to_come_back_reads_when() {
+        let later_of = |status, header: Option<&str>| {
+            let reply = Reply::empty(status);
+            later(&match header {
+                Some(value) => reply.with_header("retry-after", value),
+                None => reply,
+            })
+        };
+        let throttled = StatusCode::TOO_MANY_REQUESTS;
+        let seconds = |n| Some(Some(Duration::from_secs(n)));
+        assert_eq!(later_of(throttled, Some("30")), seconds(30));
+        assert_eq!(later_of(throttled, None), Some(None));
+        let date = Some("Fri, 06 May 2022 17:50:01 GMT");
+        assert_eq!(later_of(StatusCode::SERVICE_UNAVAILABLE, date), Some(None));
+        assert_eq!(later_of(StatusCode::OK, Some("30")), None);
+        assert_eq!(later_of(StatusCode::CONFLICT, Some("30")), None);
+    }
 
     #[test]
     fn refusals_are_read_in_every_form_of_the_faces() {

@@ -112,19 +112,16 @@ fn told(made: &BackedUp, place: &Place, to: &str) -> String {
 
 /// What operators count, in words.
 pub fn counted(rows: &Rows) -> String {
-    const COUNTED: [(&str, &str, &str); 5] = [
-        ("services", "service", "services"),
-        ("individual_enrollments", "enrollment", "enrollments"),
-        ("enrollment_groups", "group", "groups"),
-        ("registrations", "registration", "registrations"),
-        ("devices", "hub device", "hub devices"),
+    const COUNTED: [(&str, &str); 5] = [
+        ("services", "service"),
+        ("individual_enrollments", "enrollment"),
+        ("enrollment_groups", "group"),
+        ("registrations", "registration"),
+        ("devices", "hub device"),
     ];
     let mut words: Vec<String> = COUNTED
         .iter()
-        .map(|(table, one, many)| match rows.get(*table).copied() {
-            Some(1) => format!("1 {one}"),
-            count => format!("{} {many}", count.unwrap_or(0)),
-        })
+        .map(|(table, noun)| print::many(rows.get(*table).copied().unwrap_or(0), noun))
         .collect();
     let last = words.pop().unwrap_or_default();
     let all: u64 = rows.values().sum();

@@ -5,6 +5,7 @@ mod dev_file;
 mod facts;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,11 +14,13 @@ use landfall_wire::client::connection_string::{ConnectionString, host_and_port};
 use landfall_wire::client::control::Resource;
 use landfall_wire::client::{Authorization, Pages, ReplyError, own, read};
 use landfall_wire::message::{Reply, Request};
+use rustls::ClientConfig;
 use serde_json::Value as Json;
 
 pub use self::dev_file::DevFile;
 pub use self::facts::Facts;
 use super::outcome::{Exit, Failure};
+use super::transfer::caller::Caller;
 use crate::client::tls::{Trust, settings};
 use crate::client::{Client, Endpoint};
 use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
@@ -271,7 +274,17 @@ impl Connect {
         })
     }
 
+    /// A caller of the service API that waits when it is asked to, and outlives broken connections.
+    pub async fn service_caller(&self) -> Result<Caller, Failure> {
+        let string = self.service_string().await?;
+        Ok(Caller::new(string, self.tls()?))
+    }
+
     fn client(&self, endpoint: Endpoint) -> Result<Client, Failure> {
+        Ok(Client::new(endpoint, self.tls()?))
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
         let trust = match (&self.ca, self.dev()?) {
             (Some(file), _) => Trust::File(file.clone()),
             // A string or server given by hand may lead elsewhere; then the dev authority alone is not enough.
@@ -281,7 +294,7 @@ impl Connect {
             (None, Some(dev)) => Trust::File(dev.ca_file),
             (None, None) => Trust::System,
         };
-        Ok(Client::new(endpoint, settings(&trust, None)?))
+        Ok(settings(&trust, None)?)
     }
 
     fn nowhere(&self, variable: &str) -> Failure {
@@ -295,7 +308,8 @@ impl Connect {
     }
 }
 
-fn connection_string(text: &str) -> Result<ConnectionString, Failure> {
+/// Reads a connection string given on the command line: the text itself, or `@FILE` that holds it.
+pub fn connection_string(text: &str) -> Result<ConnectionString, Failure> {
     let text = secret(text)?;
     ConnectionString::parse(&text).map_err(|e| {
         Failure::usage(

@@ -1,4 +1,8 @@
-//! `landfall enrollment`: individual enrollments, through the service API.
+//! `landfall enrollment`: individual enrollments, through the service API; and all enrollments of a
+//! service with its groups, out of it (`export`) and into another (`import`).
+
+mod export;
+mod import;
 
 use clap::{Args, Subcommand, ValueEnum};
 use landfall_core::document::JsonObject;
@@ -121,6 +125,16 @@ pub enum Action {
     /// Delete an enrollment and its registration record
     #[command(after_help = "Example:\n  landfall enrollment delete dev1")]
     Delete(Delete),
+    /// Write every enrollment and group of a service into a file
+    #[command(
+        after_help = "Example:\n  landfall enrollment export cloud.jsonl --keys --login 'HostName=…;SharedAccessKeyName=…;SharedAccessKey=…'"
+    )]
+    Export(export::Export),
+    /// Bring enrollments and groups of an export, or of another service, into this one
+    #[command(
+        after_help = "Example:\n  landfall enrollment import cloud.jsonl --map-hub old-hub.example=new-hub.example"
+    )]
+    Import(Box<import::Import>),
 }
 
 /// The id, in place or by flag.
@@ -385,6 +399,8 @@ impl EnrollmentCommand {
                 KIND.delete(connect, options.id.text(), options.etag.as_deref())
                     .await
             }
+            Action::Export(options) => options.run(connect).await,
+            Action::Import(options) => options.run(connect).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What commands print: tables for people, JSON for programs, and JSON without its keys.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value as Json;
@@ -26,6 +26,21 @@ pub fn text(text: &str) {
     let mut out = std::io::stdout().lock();
     // Whoever closed the pipe has read enough.
     let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
+
+/// Says how far a long command is, on a terminal only, in place of what it said before.
+pub fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{text}\u{1b}[K");
+    }
+}
+
+/// A count with its noun: `1 line`, `2 lines`.
+pub fn many(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
 }
 
 /// A column: its heading, and where its cell stands in a record, as a JSON pointer.

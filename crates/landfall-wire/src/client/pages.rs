@@ -18,6 +18,7 @@ pub struct Pages {
     top: Option<usize>,
     continuation: Option<String>,
     finished: bool,
+    received: usize,
     items: Vec<Json>,
 }
 
@@ -28,6 +29,7 @@ impl Pages {
             top,
             continuation: None,
             finished: top == Some(0),
+            received: 0,
             items: Vec::new(),
         }
     }
@@ -39,7 +41,7 @@ impl Pages {
 
     fn size(&self) -> usize {
         self.top.map_or(LARGEST_PAGE, |top| {
-            top.saturating_sub(self.items.len()).min(LARGEST_PAGE)
+            top.saturating_sub(self.received).min(LARGEST_PAGE)
         })
     }
 
@@ -56,13 +58,14 @@ impl Pages {
     /// # Errors
     /// [`ReplyError`] when the server refused or the body is no array.
     pub fn received(&mut self, reply: &Reply) -> Result<(), ReplyError> {
-        let Json::Array(page) = read(reply)? else {
+        let Json::Array(mut page) = read(reply)? else {
             return Err(ReplyError::Unreadable("a page is not an array".into()));
         };
-        self.items.extend(page);
         if let Some(top) = self.top {
-            self.items.truncate(top);
+            page.truncate(top.saturating_sub(self.received));
         }
+        self.received += page.len();
+        self.items.extend(page);
         let next = reply
             .headers
             .get("x-ms-continuation")
@@ -72,9 +75,14 @@ impl Pages {
         // The same mark twice would ask for the same page for ever.
         self.finished = next.is_none()
             || next == self.continuation
-            || self.top.is_some_and(|top| self.items.len() >= top);
+            || self.top.is_some_and(|top| self.received >= top);
         self.continuation = next;
         Ok(())
+    }
+
+    /// Takes out what came so far: whoever follows a long list holds a page of it only.
+    pub fn take_items(&mut self) -> Vec<Json> {
+        std::mem::take(&mut self.items)
     }
 
     /// Everything that came.
@@ -116,5 +124,17 @@ mod tests {
             .expect("page");
         assert!(!some.wants_more());
         assert_eq!(some.into_items().len(), 3);
+
+        let mut taken = Pages::new(Some(3));
+        taken
+            .received(&page(json!([1, 2]), Some("m")))
+            .expect("page");
+        assert_eq!(taken.take_items(), [json!(1), json!(2)]);
+        assert_eq!(taken.size(), 1);
+        taken
+            .received(&page(json!([3, 4]), Some("n")))
+            .expect("page");
+        assert!(!taken.wants_more());
+        assert_eq!(taken.into_items(), [json!(3)]);
     }
 }
