@@ -60,7 +60,11 @@ call("GET", CERTIFICATES, OWNER, status=401)
 services = call("GET", "/landfall/services", BEARER)["value"]
 assert [service["idScope"] for service in services] == [dev["idScope"]], services
 assert call("GET", "/landfall/services/dev", BEARER) == services[0]
-call("GET", "/landfall/services", OWNER, status=401)
+# The holder of a service's policy sees its own service, and no key of another.
+own = client.call("GET", "/landfall/services?keys=true", None, OWNER).body["value"]
+assert [service["serviceConnectionString"] for service in own] == [dev["serviceConnectionString"]], own
+assert "hubConnectionString" not in own[0], own
+call("GET", "/landfall/services", None, status=401)
 call("PUT", f"/{dev['idScope']}/registrations/nobody/register", None, {}, status=401)
 # A trace is written beside the answer.
 for _ in range(100):

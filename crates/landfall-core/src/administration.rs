@@ -1,5 +1,5 @@
 //! What operators do: create, update, delete, bulk and query of enrollments, registrations and CA
-//! certificates. The service API, the command line and later the portal share it.
+//! certificates; a service's settings and its shared access policies. The service API, the command line and later the portal share it.
 //!
 //! The only part of this crate that awaits, and it awaits nothing but the [`Store`] port. Bodies
 //! were parsed into requests before they come here; rights were checked. What is decided here:
@@ -10,7 +10,9 @@ pub mod bulk;
 pub mod certificates;
 pub mod enrollments;
 pub mod listing;
+pub mod policies;
 pub mod registrations;
+pub mod services;
 pub mod terms;
 
 use std::time::Duration;
@@ -65,6 +67,21 @@ impl Condition {
             Some(text) => Etag::from_wire(text)
                 .map(Condition::Etag)
                 .ok_or_else(|| Error::Invalid("The If-Match header is not an etag.".to_owned())),
+        }
+    }
+}
+
+impl Condition {
+    /// Demands that something is said.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when nothing is.
+    pub fn required(&self) -> Result<(), Error> {
+        match self {
+            Condition::Unstated => {
+                Err(Error::Invalid("An If-Match header is required.".to_owned()))
+            }
+            Condition::Present | Condition::Etag(_) => Ok(()),
         }
     }
 }

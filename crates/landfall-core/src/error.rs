@@ -39,6 +39,9 @@ pub enum Error {
     /// The record exists already.
     #[error("{0} already exists.")]
     Exists(String),
+    /// The record holds others that would go with it.
+    #[error("{0}")]
+    InUse(String),
     /// The record is not in the state the caller knows.
     #[error("{0} has changed: the etag does not match.")]
     PreconditionFailed(String),

@@ -27,6 +27,7 @@ pub mod error;
 pub mod exchange;
 pub mod id;
 pub mod linked_hub;
+pub mod policy;
 pub mod query;
 pub mod registration;
 pub mod sas;

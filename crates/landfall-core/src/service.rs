@@ -6,6 +6,7 @@ use crate::clock::{Entropy, Timestamp};
 use crate::enrollment::AllocationPolicy;
 use crate::id::{Etag, IdScope, PolicyName, ServiceName};
 use crate::linked_hub::LinkedHub;
+use crate::policy::{Policy, RightSet};
 use crate::secret::KeyPair;
 
 /// One provisioning service. A server holds many; they never see each other's records.
@@ -59,6 +60,26 @@ impl AccessPolicy {
     }
 }
 
+impl Policy for AccessPolicy {
+    type Rights = Rights;
+
+    fn assemble(name: PolicyName, keys: KeyPair, rights: Rights) -> Self {
+        AccessPolicy { name, keys, rights }
+    }
+
+    fn name(&self) -> &PolicyName {
+        &self.name
+    }
+
+    fn keys(&self) -> &KeyPair {
+        &self.keys
+    }
+
+    fn rights(&self) -> Rights {
+        self.rights
+    }
+}
+
 /// Rights of a shared access policy, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights(u8);
@@ -99,5 +120,27 @@ impl Rights {
     /// The set of these bits; unknown bits are dropped.
     pub fn from_bits(bits: u8) -> Self {
         Rights(bits & 63)
+    }
+}
+
+/// Source: docs/protocol/service-api.md §2.3 [S].
+impl RightSet for Rights {
+    const NONE: Rights = Rights::NONE;
+    const ALL: Rights = Rights::ALL;
+    const NAMED: &'static [(&'static str, Rights)] = &[
+        ("ServiceConfig", Rights::SERVICE_CONFIG),
+        ("EnrollmentRead", Rights::ENROLLMENT_READ),
+        ("EnrollmentWrite", Rights::ENROLLMENT_WRITE),
+        ("DeviceConnect", Rights::DEVICE_CONNECT),
+        ("RegistrationStatusRead", Rights::REGISTRATION_STATUS_READ),
+        ("RegistrationStatusWrite", Rights::REGISTRATION_STATUS_WRITE),
+    ];
+
+    fn allow(self, wanted: Rights) -> bool {
+        Rights::allow(self, wanted)
+    }
+
+    fn with(self, other: Rights) -> Rights {
+        Rights::with(self, other)
     }
 }

@@ -8,7 +8,8 @@ use crate::certificate::ca::CaCertificate;
 use crate::clock::Timestamp;
 use crate::enrollment::{EnrollmentGroup, IndividualEnrollment};
 use crate::id::{
-    CertificateName, EnrollmentGroupId, Etag, IdScope, OperationId, RegistrationId, TrackingId,
+    CertificateName, EnrollmentGroupId, Etag, HubHostName, IdScope, OperationId, RegistrationId,
+    TrackingId,
 };
 use crate::query::{IndexedTerm, Page};
 use crate::registration::Registration;
@@ -68,6 +69,10 @@ pub enum Guard {
     IdentityUnused(IdScope, RegistrationId, String),
     /// No CA certificate of the scope under another name has this SHA-256 thumbprint.
     CertificateUnused(IdScope, CertificateName, String),
+    /// The service has no enrollment, group, CA certificate or registration.
+    NothingIn(IdScope),
+    /// The embedded hub has no device.
+    NoDeviceOn(HubHostName),
 }
 
 /// Guards and writes that happen together, or not at all.
@@ -140,6 +145,19 @@ pub enum CommitError {
 #[error("the store cannot be read now: {0}")]
 pub struct ReadError(pub String);
 
+/// How much there is in a provisioning service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// Individual enrollments.
+    pub individuals: u64,
+    /// Enrollment groups.
+    pub groups: u64,
+    /// CA certificates.
+    pub certificates: u64,
+    /// Registrations.
+    pub registrations: u64,
+}
+
 /// Which records a listing gives, in ascending key order.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -173,6 +191,10 @@ pub trait Store: Send + Sync + 'static {
         &self,
         scope: &IdScope,
     ) -> impl Future<Output = Result<Option<ProvisioningService>, ReadError>> + Send;
+
+    /// How much there is in the service; nothing, when there is no such service.
+    fn contents(&self, scope: &IdScope)
+    -> impl Future<Output = Result<Contents, ReadError>> + Send;
 
     /// The individual enrollment for a registration id.
     fn individual(

@@ -5,6 +5,7 @@
 
 use landfall_core::clock::{Timestamp, spoken};
 use landfall_core::id::PolicyName;
+use landfall_core::policy::RightSet as _;
 use landfall_core::sas::{LEEWAY, SasToken, covers};
 
 use crate::policy::{HubPolicy, Permissions};
@@ -68,10 +69,10 @@ pub fn authorize<'a>(
     {
         return Err(AccessError::Resource);
     }
-    if !policy.permissions.allow(needed) {
-        return Err(AccessError::Permission(permission_name(needed)));
+    match policy.permissions.lacks(needed) {
+        None => Ok(&policy.name),
+        Some(name) => Err(AccessError::Permission(name)),
     }
-    Ok(&policy.name)
 }
 
 /// The host that a token's resource begins with, without port.
@@ -93,18 +94,6 @@ fn without_port(resource: &str) -> String {
             format!("{name}{rest}")
         }
         _ => resource.to_owned(),
-    }
-}
-
-fn permission_name(needed: Permissions) -> &'static str {
-    if needed == Permissions::REGISTRY_READ {
-        "RegistryRead"
-    } else if needed == Permissions::REGISTRY_WRITE {
-        "RegistryWrite"
-    } else if needed == Permissions::SERVICE_CONNECT {
-        "ServiceConnect"
-    } else {
-        "DeviceConnect"
     }
 }
 
@@ -185,7 +174,9 @@ mod tests {
             if !opens {
                 assert_eq!(
                     answer,
-                    Err(AccessError::Permission(permission_name(needed)))
+                    Err(AccessError::Permission(
+                        Permissions::NONE.lacks(needed).expect("a right")
+                    ))
                 );
             }
         }

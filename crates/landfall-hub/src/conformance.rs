@@ -68,6 +68,7 @@ impl<S: HubStore> House<S> {
             host_name: hub,
             policies: default_policies(&**entropy),
             created: clock.now(),
+            revision: 0,
         };
         let write = HubWrite::PutHub(Box::new(record), HubExpect::Absent);
         house.commit(vec![write]).await.expect("a new hub");

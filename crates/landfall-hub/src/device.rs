@@ -16,6 +16,15 @@ pub struct Hub {
     pub policies: Vec<HubPolicy>,
     /// When it was made.
     pub created: Timestamp,
+    /// As a device's: [`Device::revision`].
+    pub revision: i64,
+}
+
+impl Hub {
+    /// The mark of the state of its policies; base64 of digits, as those of its devices.
+    pub fn etag(&self) -> Etag {
+        Etag::of_number(self.revision)
+    }
 }
 
 /// A device with its twin.

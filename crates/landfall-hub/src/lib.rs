@@ -10,6 +10,7 @@ pub mod access;
 pub mod conformance;
 pub mod device;
 pub mod error;
+pub mod policies;
 pub mod policy;
 pub mod query;
 pub mod registry;

@@ -2,6 +2,7 @@
 
 use landfall_core::clock::Entropy;
 use landfall_core::id::PolicyName;
+use landfall_core::policy::{Policy, RightSet};
 use landfall_core::secret::KeyPair;
 
 /// A named pair of keys with permissions.
@@ -13,6 +14,30 @@ pub struct HubPolicy {
     pub keys: KeyPair,
     /// What its holder may do.
     pub permissions: Permissions,
+}
+
+impl Policy for HubPolicy {
+    type Rights = Permissions;
+
+    fn assemble(name: PolicyName, keys: KeyPair, permissions: Permissions) -> Self {
+        HubPolicy {
+            name,
+            keys,
+            permissions,
+        }
+    }
+
+    fn name(&self) -> &PolicyName {
+        &self.name
+    }
+
+    fn keys(&self) -> &KeyPair {
+        &self.keys
+    }
+
+    fn rights(&self) -> Permissions {
+        self.permissions
+    }
 }
 
 /// Permissions of a hub policy, as a set.
@@ -44,6 +69,26 @@ impl Permissions {
     /// The set of these bits; unknown bits are dropped.
     pub fn from_bits(bits: u8) -> Self {
         Permissions(bits & 15)
+    }
+}
+
+/// Source: docs/protocol/hub-api.md §1.1 [D].
+impl RightSet for Permissions {
+    const NONE: Permissions = Permissions(0);
+    const ALL: Permissions = Permissions::ALL;
+    const NAMED: &'static [(&'static str, Permissions)] = &[
+        ("RegistryRead", Permissions::REGISTRY_READ),
+        ("RegistryWrite", Permissions::REGISTRY_WRITE),
+        ("ServiceConnect", Permissions::SERVICE_CONNECT),
+        ("DeviceConnect", Permissions::DEVICE_CONNECT),
+    ];
+
+    fn allow(self, wanted: Permissions) -> bool {
+        Permissions::allow(self, wanted)
+    }
+
+    fn with(self, other: Permissions) -> Permissions {
+        Permissions(self.0 | other.0)
     }
 }
 

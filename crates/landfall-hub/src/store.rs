@@ -29,7 +29,7 @@ pub enum HubWrite {
     /// Make or replace a hub.
     PutHub(Box<Hub>, HubExpect),
     /// Remove a hub and everything in it.
-    DeleteHub(HubHostName),
+    DeleteHub(HubHostName, HubExpect),
     /// Make or replace a device.
     PutDevice(HubHostName, Box<Device>, HubExpect),
     /// Remove a device and its modules.

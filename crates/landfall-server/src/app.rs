@@ -105,7 +105,7 @@ impl Running {
             Arc::clone(&backend.clock),
             Arc::clone(&backend.entropy),
         );
-        let provisioning = Arc::new(Provisioning::new(backend.clone(), hubs));
+        let provisioning = Arc::new(Provisioning::new(backend.clone(), hubs.clone()));
         let (traces, writer) = Traces::start(
             Arc::clone(&backend.store),
             Arc::clone(&backend.clock),
@@ -124,7 +124,8 @@ impl Running {
                 traces: traces.clone(),
                 control_token: control_token.clone(),
                 naming: naming(listen.clone()),
-                founding: tokio::sync::Mutex::new(()),
+                embedded: hubs,
+                changing: tokio::sync::Mutex::new(()),
             },
             control_token,
             device_body: settings.device_body,

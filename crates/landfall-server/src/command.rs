@@ -15,8 +15,10 @@ pub mod explain;
 pub mod group;
 pub mod hub;
 pub mod key;
+pub mod linked_hub;
 pub mod new_file;
 pub mod outcome;
+pub mod policy;
 pub mod print;
 pub mod ready;
 pub mod record;
@@ -68,6 +70,12 @@ pub enum Command {
     /// Provisioning services of a server
     #[command(after_help = "Example:\n  landfall service list")]
     Service(Box<service::ServiceCommand>),
+    /// Hubs that a service may assign to
+    #[command(after_help = "Example:\n  landfall linked-hub list")]
+    LinkedHub(Box<linked_hub::LinkedHubCommand>),
+    /// Shared access policies: named keys with rights, of a service or a hub
+    #[command(after_help = "Example:\n  landfall policy list")]
+    Policy(Box<policy::PolicyCommand>),
     /// Print the connection string of the service, or of a hub
     #[command(after_help = "Example:\n  landfall connection-string --hub")]
     ConnectionString(Box<connection_string::ConnectionStringCommand>),
@@ -149,6 +157,8 @@ impl Command {
             | Command::Restore(_)
             | Command::Reference { .. } => false,
             Command::Service(command) => command.connect.json,
+            Command::LinkedHub(command) => command.connect.json,
+            Command::Policy(command) => command.connect.json,
             Command::ConnectionString(command) => command.connect.json,
             Command::Env(command) => command.connect.json,
             Command::Enrollment(command) => command.connect.json,
@@ -175,6 +185,8 @@ impl Command {
             Command::Backup(options) => backup::run(&options),
             Command::Restore(options) => restore::run(&options),
             Command::Service(command) => command.run().await,
+            Command::LinkedHub(command) => command.run().await,
+            Command::Policy(command) => command.run().await,
             Command::ConnectionString(command) => command.run().await,
             Command::Env(command) => command.run().await,
             Command::Enrollment(command) => command.run().await,

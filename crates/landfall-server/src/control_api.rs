@@ -16,6 +16,7 @@ use landfall_wire::service::{LARGEST_BODY, check_size};
 use landfall_wire::{api_version, control, fault};
 
 use crate::backend::Backend;
+use crate::service_api::condition;
 
 /// Answers one request. `services` are all of the server; the path names one. `token` is the key
 /// whose base64 text callers bear.
@@ -113,11 +114,7 @@ struct Call<'a, S> {
 
 impl<S: Store> Call<'_, S> {
     fn condition(&self) -> Result<Condition, Error> {
-        match self.request.headers.get("if-match") {
-            None => Ok(Condition::Unstated),
-            // A header that is no text is no etag either.
-            Some(value) => Condition::parse(Some(value.to_str().unwrap_or("not text"))),
-        }
+        condition(self.request)
     }
 
     /// The path of a certificate, as its `id` gives it back.

@@ -44,10 +44,22 @@ pub fn check_hub_name(name: &HubHostName) -> Result<(), Error> {
     )))
 }
 
-/// Founds a service with its hub; `author` answers for it.
+/// The link to an embedded hub, as it is made.
+pub fn link(hub: HubHostName) -> LinkedHub {
+    LinkedHub {
+        host_name: hub,
+        allocation_weight: 1,
+        apply_allocation_policy: true,
+        location: "embedded".to_owned(),
+    }
+}
+
+/// Founds a service with its hub. A hub that is there and that no service links, left by one that was
+/// deleted, becomes the new service's. `author` answers for it.
 ///
 /// # Errors
-/// `Exists` when a service or hub of that name is there; `Invalid` for a hub name without a dot.
+/// `Exists` when a service of that name is there, or a hub that another service links; `Invalid` for
+/// a hub name without a dot.
 pub async fn found<S: HubStore>(
     backend: &Backend<S>,
     names: Names,
@@ -65,12 +77,25 @@ pub async fn found<S: HubStore>(
             names.service
         )));
     }
-    let (service, hub) = draw(names, &backend.clock, &backend.entropy)?;
+    let left = backend
+        .store
+        .hub(&names.hub)
+        .await
+        .map_err(|error| unread(&error))?
+        .filter(|hub| {
+            let mut links = services.iter().flat_map(|service| &service.linked_hubs);
+            !links.any(|link| link.host_name == hub.host_name)
+        });
+    let expect = left
+        .as_ref()
+        .map_or(HubExpect::Absent, |hub| HubExpect::Revision(hub.revision));
+    let (service, drawn) = draw(names, &backend.clock, &backend.entropy)?;
+    let hub = left.unwrap_or(drawn);
     let change = Change {
-        guards: Vec::new(),
         writes: vec![Write::PutService(Box::new(service.clone()), Expect::Absent)],
-        hub_writes: vec![HubWrite::PutHub(Box::new(hub.clone()), HubExpect::Absent)],
+        hub_writes: vec![HubWrite::PutHub(Box::new(hub.clone()), expect)],
         author: Some(author),
+        ..Change::default()
     };
     match backend.store.commit(vec![change]).await.pop() {
         Some(Ok(())) => Ok((service, hub)),
@@ -96,6 +121,7 @@ fn draw(
         host_name: names.hub,
         policies: default_policies(&**entropy),
         created: now,
+        revision: 0,
     };
     let service = ProvisioningService {
         id_scope: IdScope::draw(&**entropy),
@@ -103,12 +129,7 @@ fn draw(
         host_name: names.host,
         policies: vec![AccessPolicy::owner(owner, &**entropy)],
         allocation: AllocationPolicy::Hashed,
-        linked_hubs: vec![LinkedHub {
-            host_name: hub.host_name.clone(),
-            allocation_weight: 1,
-            apply_allocation_policy: true,
-            location: "embedded".to_owned(),
-        }],
+        linked_hubs: vec![link(hub.host_name.clone())],
         require_verified_chain: false,
         etag: Etag::draw(&**entropy),
         trust_version: 1,

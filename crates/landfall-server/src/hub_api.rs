@@ -88,6 +88,7 @@ mod tests {
             host_name: HubHostName::parse(name).expect("a name"),
             policies: Vec::new(),
             created: Timestamp::NEVER,
+            revision: 0,
         }
     }
 

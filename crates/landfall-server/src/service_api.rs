@@ -129,23 +129,11 @@ pub async fn answer<S: Store>(
     reply.with_header("x-ms-request-id", tracking.as_str())
 }
 
-/// Finds the service whose policy signed the request and holds the right.
+/// Finds the service and the policy that signed the request.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] when the caller did not prove who it is, [`Error::RightMissing`] when
-/// its policy lacks the right.
-pub fn authorize<'a>(
-    services: &'a [ProvisioningService],
-    request: &Request,
-    right: Rights,
-    now: Timestamp,
-) -> Result<&'a ProvisioningService, Error> {
-    let operator = operator(services, request, now)?;
-    operator.demand(right)?;
-    Ok(operator.service())
-}
-
-fn operator<'a>(
+/// [`Error::Unauthorized`] when the caller did not prove who it is.
+pub(crate) fn operator<'a>(
     services: &'a [ProvisioningService],
     request: &Request,
     now: Timestamp,
@@ -166,11 +154,16 @@ struct Call<'a, S> {
 
 impl<S> Call<'_, S> {
     fn condition(&self) -> Result<Condition, Error> {
-        match self.request.headers.get("if-match") {
-            None => Ok(Condition::Unstated),
-            // A header that is no text is no etag either.
-            Some(value) => Condition::parse(Some(value.to_str().unwrap_or("not text"))),
-        }
+        condition(self.request)
+    }
+}
+
+/// What a request expects of the record that it is about.
+pub(crate) fn condition(request: &Request) -> Result<Condition, Error> {
+    match request.headers.get("if-match") {
+        None => Ok(Condition::Unstated),
+        // A header that is no text is no etag either.
+        Some(value) => Condition::parse(Some(value.to_str().unwrap_or("not text"))),
     }
 }
 
@@ -237,6 +230,6 @@ async fn on_enrollments<E: EnrollmentBody, S: Store>(
 }
 
 /// A reply about one record with the mark of its state. HTTP wants the mark quoted.
-fn marked(reply: Reply, etag: &Etag) -> Reply {
+pub(crate) fn marked(reply: Reply, etag: &Etag) -> Reply {
     reply.with_header("etag", &format!("\"{etag}\""))
 }

@@ -1,6 +1,7 @@
 //! Embedded hubs: rows, reads and writes. Their policies' keys are sealed.
 
 use landfall_core::id::{HubHostName, PolicyName};
+use landfall_core::store::CommitError;
 use landfall_hub::device::Hub;
 use landfall_hub::policy::{HubPolicy, Permissions};
 use landfall_hub::store::{DeviceCounts, HubExpect};
@@ -19,6 +20,13 @@ struct HubRecord {
     v: Version,
     host_name: AsText<HubHostName>,
     created: Micros,
+    /// Absent in records of the first release, which were never changed.
+    #[serde(default = "first_revision")]
+    revision: i64,
+}
+
+fn first_revision() -> i64 {
+    1
 }
 
 /// The sealed part.
@@ -66,6 +74,7 @@ fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<Hub, Fault> {
             })
             .collect(),
         created: record.created.into(),
+        revision: record.revision,
     })
 }
 
@@ -87,7 +96,7 @@ pub(crate) fn counts(hub: &HubHostName) -> Read<'_, DeviceCounts> {
     )
 }
 
-/// Makes or replaces a hub. A hub's record has no revision: one that is there counts as the first.
+/// Makes or replaces a hub.
 pub(crate) fn put(
     session: &Session,
     sealer: &Sealer,
@@ -95,16 +104,13 @@ pub(crate) fn put(
     expect: HubExpect,
 ) -> Result<(), Fault> {
     let key = hub.host_name.key();
-    if expect != HubExpect::Anything {
-        let there = session.first("SELECT hub FROM hubs WHERE hub = $1", &[key.into()], |_| {
-            Ok(1)
-        })?;
-        meets_revision(expect, there, || spoken(&hub.host_name))?;
-    }
+    let before = revision(session, &hub.host_name)?;
+    meets_revision(expect, before, || spoken(&hub.host_name))?;
     let record = to_text(&HubRecord {
         v: Version,
         host_name: AsText(hub.host_name.clone()),
         created: hub.created.into(),
+        revision: revisions::next(session, before)?,
     })?;
     let policies: Vec<PolicyRecord> = hub
         .policies
@@ -128,8 +134,36 @@ pub(crate) fn put(
 }
 
 /// Removes a hub and everything in it.
-pub(crate) fn delete(session: &Session, hub: &HubHostName) -> Result<(), Fault> {
+pub(crate) fn delete(session: &Session, hub: &HubHostName, expect: HubExpect) -> Result<(), Fault> {
+    let before = revision(session, hub)?;
+    meets_revision(expect, before, || spoken(hub))?;
     revisions::retire_hub(session, hub)?;
+    revisions::retire(session, before)?;
     session.execute("DELETE FROM hubs WHERE hub = $1", &[hub.key().into()])?;
     Ok(())
+}
+
+/// Holds that a hub has no device.
+pub(crate) fn empty(session: &Session, hub: &HubHostName) -> Result<(), Fault> {
+    let some = session.first(
+        "SELECT 1 FROM devices WHERE hub = $1 LIMIT 1",
+        &[hub.key().into()],
+        |_| Ok(()),
+    )?;
+    match some {
+        None => Ok(()),
+        Some(()) => Err(Fault::Refused(CommitError::Exists(format!(
+            "a device of {}",
+            spoken(hub)
+        )))),
+    }
+}
+
+fn revision(session: &Session, hub: &HubHostName) -> Result<Option<i64>, Fault> {
+    let record = session.first(
+        "SELECT record FROM hubs WHERE hub = $1",
+        &[hub.key().into()],
+        |row| from_text::<HubRecord>(TABLE, row.text(0)?),
+    )?;
+    Ok(record.map(|record| record.revision))
 }

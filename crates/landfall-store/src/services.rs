@@ -4,7 +4,7 @@ use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{Etag, IdScope, PolicyName, ServiceName};
 use landfall_core::linked_hub::LinkedHub;
 use landfall_core::service::{AccessPolicy, ProvisioningService, Rights};
-use landfall_core::store::Expect;
+use landfall_core::store::{CommitError, Contents, Expect};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::{Fault, Read, Row, Session};
@@ -85,6 +85,57 @@ fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<ProvisioningService, Fault> 
         trust_version: row.integer(2)?,
         created: record.created.into(),
     })
+}
+
+/// How much there is in a service.
+pub(crate) fn contents(scope: &IdScope) -> Read<'_, Contents> {
+    Read::new(
+        "SELECT (SELECT COUNT(*) FROM individual_enrollments WHERE scope = $1),
+                (SELECT COUNT(*) FROM enrollment_groups WHERE scope = $1),
+                (SELECT COUNT(*) FROM ca_certificates WHERE scope = $1),
+                (SELECT COUNT(*) FROM registrations WHERE scope = $1)",
+        vec![scope.key().into()],
+        |row, _| {
+            let number = |column| row.integer(column).map(|n| u64::try_from(n).unwrap_or(0));
+            Ok(Contents {
+                individuals: number(0)?,
+                groups: number(1)?,
+                certificates: number(2)?,
+                registrations: number(3)?,
+            })
+        },
+    )
+}
+
+/// Holds that there is nothing in a service.
+pub(crate) fn empty(session: &Session, scope: &IdScope) -> Result<(), Fault> {
+    for (sql, what) in [
+        (
+            "SELECT 1 FROM individual_enrollments WHERE scope = $1 LIMIT 1",
+            "an enrollment",
+        ),
+        (
+            "SELECT 1 FROM enrollment_groups WHERE scope = $1 LIMIT 1",
+            "an enrollment group",
+        ),
+        (
+            "SELECT 1 FROM ca_certificates WHERE scope = $1 LIMIT 1",
+            "a CA certificate",
+        ),
+        (
+            "SELECT 1 FROM registrations WHERE scope = $1 LIMIT 1",
+            "a registration",
+        ),
+    ] {
+        if session
+            .first(sql, &[scope.key().into()], |_| Ok(()))?
+            .is_some()
+        {
+            let what = format!("{what} of {}", spoken(scope));
+            return Err(Fault::Refused(CommitError::Exists(what)));
+        }
+    }
+    Ok(())
 }
 
 /// Makes or replaces a service. The trust version of one that is there stays the store's own.

@@ -176,10 +176,20 @@ table! {
             remedy: "To change a record, read it and send its etag in `If-Match` (`*` for whatever is there); else choose another id.",
         },
     },
+    Error::InUse(_) => Row {
+        status: StatusCode::CONFLICT,
+        number: 409_202,
+        faces: &[Face::Own],
+        told: Told {
+            meaning: "The provisioning service is not empty.",
+            cause: "A service is to be deleted that holds enrollments, groups, CA certificates or registrations, or whose hub has devices.",
+            remedy: "The message counts what would go: `landfall service delete NAME --force` deletes all of it, `--keep-hub` leaves the hub with its devices.",
+        },
+    },
     Error::PreconditionFailed(_) => Row {
         status: StatusCode::PRECONDITION_FAILED,
         number: 412_002,
-        faces: &[Face::Service],
+        faces: &[Face::Service, Face::Own],
         told: Told {
             meaning: "The record is not in the state that the caller knows.",
             cause: "Somebody changed or deleted it since it was read: the etag in `If-Match` or in the body is an old one.",
@@ -252,6 +262,7 @@ pub fn retry_after(error: &Error) -> Option<Duration> {
         | Error::OtherNotFound(_)
         | Error::MethodNotAllowed
         | Error::Exists(_)
+        | Error::InUse(_)
         | Error::PreconditionFailed(_)
         | Error::MediaType(_)
         | Error::TooLarge(_)
@@ -321,6 +332,7 @@ mod tests {
             Error::OtherNotFound("x".into()),
             Error::MethodNotAllowed,
             Error::Exists("x".into()),
+            Error::InUse("x".into()),
             Error::PreconditionFailed("x".into()),
             Error::MediaType("x".into()),
             Error::TooLarge(1),

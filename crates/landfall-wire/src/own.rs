@@ -1,6 +1,11 @@
-//! Bodies of Landfall's own routes: provisioning services, and decision traces.
+//! Bodies of Landfall's own routes: provisioning services with their changes and policies, and
+//! decision traces.
+
+pub mod policies;
+pub mod services;
 
 use landfall_core::error::Error;
+use landfall_core::linked_hub::LinkedHub;
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::{AccessPolicy, ProvisioningService, Rights};
 use landfall_core::trace::{DecisionTrace, Passage};
@@ -64,8 +69,14 @@ pub fn service(
     // One listener serves devices and operators, so both ask for the same host.
     put("deviceHostName", service.host_name.as_str().into());
     put("hubHostNames", linked.into());
+    put("linkedHubs", service.linked_hubs.iter().map(link).collect());
     put("allocationPolicy", policy_name(service.allocation).into());
+    put(
+        "requireVerifiedChain",
+        service.require_verified_chain.into(),
+    );
     put("createdDateTimeUtc", service.created.to_wire().into());
+    put("etag", service.etag.as_str().into());
     if with_keys {
         let owner = service.policies.iter().find(|p| p.rights == Rights::ALL);
         if let Some(AccessPolicy { name, keys, .. }) = owner {
@@ -90,6 +101,14 @@ pub fn service(
         }
     }
     Value::Object(out)
+}
+
+fn link(hub: &LinkedHub) -> Value {
+    json!({
+        "hostName": hub.host_name.as_str(),
+        "allocationWeight": hub.allocation_weight,
+        "applyAllocationPolicy": hub.apply_allocation_policy,
+    })
 }
 
 /// Shape: the exact form that the strictest client demands.

@@ -114,6 +114,15 @@ pub enum HubRoute {
     NotServed,
 }
 
+/// Whose shared access policies a path is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyHolder {
+    /// A provisioning service's, by its name.
+    Service(String),
+    /// An embedded hub's, by its host name.
+    Hub(String),
+}
+
 /// Landfall's own routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnRoute {
@@ -121,6 +130,12 @@ pub enum OwnRoute {
     Services,
     /// `/landfall/services/{name}`
     Service(String),
+    /// `/landfall/services/{name}/policies`, `/landfall/hubs/{host}/policies`
+    Policies(PolicyHolder),
+    /// `/landfall/services/{name}/policies/{policy}`, `/landfall/hubs/{host}/policies/{policy}`
+    Policy(PolicyHolder, String),
+    /// `/landfall/services/{name}/policies/{policy}/rotate`, `/landfall/hubs/{host}/policies/{policy}/rotate`
+    PolicyRotation(PolicyHolder, String),
     /// `/landfall/traces/{tracking}`
     Trace(String),
     /// `/landfall/registrations/{id}/traces`
@@ -145,10 +160,15 @@ impl Route {
                 | HubRoute::ServiceStatistics
                 | HubRoute::NotServed => "GET",
             }),
-            Route::Own(OwnRoute::Services) => Some("GET, POST"),
-            Route::Own(
-                OwnRoute::Service(_) | OwnRoute::Trace(_) | OwnRoute::RegistrationTraces(_),
-            ) => Some("GET"),
+            Route::Own(route) => Some(match route {
+                OwnRoute::Services => "GET, POST",
+                OwnRoute::Service(_) => "GET, PATCH, DELETE",
+                OwnRoute::Policy(..) => "GET, PUT, DELETE",
+                OwnRoute::PolicyRotation(..) => "POST",
+                OwnRoute::Policies(_) | OwnRoute::Trace(_) | OwnRoute::RegistrationTraces(_) => {
+                    "GET"
+                }
+            }),
             Route::Service(_) | Route::Control(_) => None,
         }
     }
@@ -180,12 +200,7 @@ pub fn parse(path: &str) -> Option<Route> {
         ["registrations", _] => Route::Service(ServiceRoute::Registration(at(1))),
         ["registrations", _, "query"] => Route::Service(ServiceRoute::RegistrationQuery(at(1))),
         ["subscriptions", ..] => Route::Control(control(&lower, &at)?),
-        ["landfall", "services"] => Route::Own(OwnRoute::Services),
-        ["landfall", "services", _] => Route::Own(OwnRoute::Service(at(2))),
-        ["landfall", "traces", _] => Route::Own(OwnRoute::Trace(at(2))),
-        ["landfall", "registrations", _, "traces"] => {
-            Route::Own(OwnRoute::RegistrationTraces(at(2)))
-        }
+        ["landfall", ..] => Route::Own(own(&lower, &at)?),
         [
             "devices" | "twins" | "statistics" | "configurations" | "jobs" | "messages"
             | "digitaltwins",
@@ -243,6 +258,30 @@ fn control(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<ControlRoute>
         service: at(7),
         target,
     })
+}
+
+fn own(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<OwnRoute> {
+    let route = match lower {
+        [_, "services"] => OwnRoute::Services,
+        [_, "services", _] => OwnRoute::Service(at(2)),
+        [_, holder @ ("services" | "hubs"), _, "policies", rest @ ..] => {
+            let holder = if *holder == "hubs" {
+                PolicyHolder::Hub(at(2))
+            } else {
+                PolicyHolder::Service(at(2))
+            };
+            match rest {
+                [] => OwnRoute::Policies(holder),
+                [_] => OwnRoute::Policy(holder, at(4)),
+                [_, "rotate"] => OwnRoute::PolicyRotation(holder, at(4)),
+                _ => return None,
+            }
+        }
+        [_, "traces", _] => OwnRoute::Trace(at(2)),
+        [_, "registrations", _, "traces"] => OwnRoute::RegistrationTraces(at(2)),
+        _ => return None,
+    };
+    Some(route)
 }
 
 fn hub(lower: &[&str], at: &dyn Fn(usize) -> String) -> HubRoute {

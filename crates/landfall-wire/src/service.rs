@@ -11,7 +11,7 @@ pub mod enrollment;
 pub mod paging;
 mod terms;
 
-pub(crate) use terms::policy_name;
+pub(crate) use terms::{POLICIES as ALLOCATION_POLICIES, policy_name};
 
 use landfall_core::error::Error;
 use landfall_core::id::{EnrollmentGroupId, IdError, RegistrationId};

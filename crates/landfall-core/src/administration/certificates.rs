@@ -152,9 +152,9 @@ impl<S: Store> Administration<'_, S> {
         name: &CertificateName,
         condition: &Condition,
     ) -> Result<bool, Error> {
+        condition.required()?;
         let expect = match condition {
-            Condition::Unstated => return Err(required()),
-            Condition::Present => Expect::Present,
+            Condition::Unstated | Condition::Present => Expect::Present,
             Condition::Etag(etag) => Expect::Etag(etag.clone()),
         };
         let write = Write::DeleteCertificate(self.scope().clone(), name.clone(), expect);
@@ -208,9 +208,7 @@ impl<S: Store> Administration<'_, S> {
         name: &CertificateName,
         condition: &Condition,
     ) -> Result<CaCertificate, Error> {
-        if *condition == Condition::Unstated {
-            return Err(required());
-        }
+        condition.required()?;
         self.certificate(name, condition).await
     }
 
@@ -229,8 +227,4 @@ impl<S: Store> Administration<'_, S> {
             Err(error) => Err(refused(error, &spoken(&name), absent(&name))),
         }
     }
-}
-
-fn required() -> Error {
-    Error::Invalid("An If-Match header is required.".to_owned())
 }

@@ -6,6 +6,7 @@ use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::PolicyName;
+use crate::policy::RightSet as _;
 use crate::sas::{LEEWAY, SasToken, covers};
 
 /// An operator whose token was checked: the service it opens, and what it may do there. Only
@@ -33,29 +34,16 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// [`Error::RightMissing`] when the policy lacks it.
     pub fn demand(&self, right: Rights) -> Result<(), Error> {
-        if self.rights.allow(right) {
-            Ok(())
-        } else {
-            Err(Error::RightMissing(right_name(right)))
+        match self.rights.lacks(right) {
+            None => Ok(()),
+            Some(name) => Err(Error::RightMissing(name)),
         }
     }
-}
 
-/// How messages call a right.
-///
-/// Source: docs/protocol/service-api.md §2.3 [S].
-fn right_name(right: Rights) -> &'static str {
-    [
-        (Rights::SERVICE_CONFIG, "ServiceConfig"),
-        (Rights::ENROLLMENT_READ, "EnrollmentRead"),
-        (Rights::ENROLLMENT_WRITE, "EnrollmentWrite"),
-        (Rights::DEVICE_CONNECT, "DeviceConnect"),
-        (Rights::REGISTRATION_STATUS_READ, "RegistrationStatusRead"),
-        (Rights::REGISTRATION_STATUS_WRITE, "RegistrationStatusWrite"),
-    ]
-    .into_iter()
-    .find(|(known, _)| *known == right)
-    .map_or("asked for", |(_, name)| name)
+    /// All that the policy allows.
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
 }
 
 /// Finds the service and policy that a token was signed with.

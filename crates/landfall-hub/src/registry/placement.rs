@@ -21,13 +21,13 @@ use crate::error::HubError;
 use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::TwinContent;
 
-/// The embedded hubs, as the registration driver sees them.
+/// The embedded hubs, as the registration driver sees them. Clones share what they know.
 pub struct EmbeddedHubs<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Hubs that were found in the store, so that a registration need not ask for its hub again.
-    known: RwLock<HashSet<HubHostName>>,
+    known: Arc<RwLock<HashSet<HubHostName>>>,
 }
 
 impl<S> EmbeddedHubs<S> {
@@ -37,7 +37,18 @@ impl<S> EmbeddedHubs<S> {
             store,
             clock,
             entropy,
-            known: RwLock::default(),
+            known: Arc::default(),
+        }
+    }
+}
+
+impl<S> Clone for EmbeddedHubs<S> {
+    fn clone(&self) -> Self {
+        EmbeddedHubs {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            known: Arc::clone(&self.known),
         }
     }
 }
@@ -59,6 +70,14 @@ impl<S: HubStore> HubRegistry for EmbeddedHubs<S> {
 }
 
 impl<S: HubStore> EmbeddedHubs<S> {
+    /// Forgets a hub that was removed: registrations look for it anew.
+    pub fn forget(&self, hub: &HubHostName) {
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(hub);
+    }
+
     async fn check_hub(&self, hub: &HubHostName) -> Result<(), PlacementError> {
         let known = self
             .known

@@ -3,6 +3,7 @@
 
 mod dev_file;
 mod facts;
+pub mod holder;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use landfall_wire::client::own;
 use serde_json::{Value as Json, json};
 
 use super::connect::Connect;
+use super::connect::holder::{Holder, KeyType};
 use super::outcome::{Exit, Failure};
 use super::print;
 
@@ -14,9 +15,12 @@ pub struct ConnectionStringCommand {
     /// Of the hub instead: of the service's own, or of the one with this host name
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = "")]
     hub: Option<String>,
-    /// Shared access policy that the string must be for
-    #[arg(long, visible_alias = "pn", value_name = "NAME")]
+    /// Of this shared access policy; of the owner's when absent
+    #[arg(long, visible_aliases = ["pn", "policy"], value_name = "NAME")]
     policy_name: Option<String>,
+    /// With this one of the policy's keys
+    #[arg(long, visible_aliases = ["key", "kt"], value_name = "KEY", default_value = "primary")]
+    key_type: KeyType,
     // Last: its heading would name the options above too.
     /// Where to call.
     #[command(flatten)]
@@ -31,18 +35,14 @@ impl ConnectionStringCommand {
             Some("") => self.connect.hub_string().await?,
             Some(host) => self.of_hub(host).await?.hub_string().await?,
         };
-        if let Some(policy) = &self.policy_name
-            && !policy.eq_ignore_ascii_case(string.policy())
-        {
-            return Err(Failure::new(
-                Exit::NotFound,
-                format!(
-                    "only the string of policy {} is known here",
-                    string.policy()
-                ),
-                "leave --policy-name out",
-            ));
-        }
+        let policy = self.policy_name.as_deref().unwrap_or(string.policy());
+        let known = policy.eq_ignore_ascii_case(string.policy());
+        let string = if known && self.key_type == KeyType::Primary {
+            string
+        } else {
+            let mut holder = self.holder().await?;
+            holder.connection_string(policy, self.key_type).await?
+        };
         let text = string.to_text();
         print::result(
             self.connect.json,
@@ -50,6 +50,17 @@ impl ConnectionStringCommand {
             |_| text.clone(),
         );
         Ok(())
+    }
+
+    /// Who holds the policies that the string is to be of.
+    async fn holder(&self) -> Result<Holder, Failure> {
+        match self.hub.as_deref() {
+            None => self.connect.policies_of_service().await,
+            Some(host) => {
+                let host = Some(host).filter(|host| !host.is_empty());
+                self.connect.policies_of_hub(host).await
+            }
+        }
     }
 
     /// The same connection, to the service that the hub named `host` is linked to.

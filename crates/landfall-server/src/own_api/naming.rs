@@ -2,6 +2,7 @@
 //! development machine, the next free loopback address, bound and certified at once.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Loopback {
     doors: mpsc::Sender<Listen>,
     port: u16,
     turn: Mutex<()>,
+    /// Addresses of services and hubs that were deleted: their doors stand open still.
+    freed: Mutex<BTreeSet<Ipv4Addr>>,
 }
 
 impl Loopback {
@@ -37,7 +40,19 @@ impl Loopback {
             doors,
             port,
             turn: Mutex::new(()),
+            freed: Mutex::default(),
         }
+    }
+
+    /// Gives an address that a deleted service or hub left, else opens the next free one.
+    async fn vacant(&self, taken: &BTreeSet<String>) -> Result<Ipv4Addr, Error> {
+        let mut freed = self.freed.lock().await;
+        freed.retain(|address| !taken.contains(&address.to_string()));
+        if let Some(address) = freed.pop_first() {
+            return Ok(address);
+        }
+        drop(freed);
+        self.next_free(taken).await
     }
 
     /// Opens the first address after 127.0.0.1 that neither a record nor another program uses.
@@ -83,7 +98,7 @@ impl Naming {
             )),
             (Naming::Loopback(loopback), host, hub) => {
                 let _turn = loopback.turn.lock().await;
-                let address = loopback.next_free(&taken).await?.to_string();
+                let address = loopback.vacant(&taken).await?.to_string();
                 let host = host.unwrap_or_else(|| address.clone());
                 let hub = match hub {
                     Some(hub) => hub,
@@ -93,6 +108,48 @@ impl Naming {
                 Ok((host, hub))
             }
         }
+    }
+}
+
+impl Naming {
+    /// The host name that an existing service is to be called by from now on; a development machine
+    /// certifies it, and opens it when it is a loopback address.
+    ///
+    /// # Errors
+    /// `Invalid` when the address cannot be opened, `Unavailable` when the name cannot be certified.
+    pub async fn renamed(&self, host: &str) -> Result<String, Error> {
+        let host = host.trim().to_ascii_lowercase();
+        let Naming::Loopback(loopback) = self else {
+            return Ok(host);
+        };
+        loopback.certify(&[&host])?;
+        let address = host.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
+        if let Some(address) = address {
+            let door = Door::At(SocketAddr::new(address, loopback.port));
+            match listen(&loopback.doors, door).await {
+                Ok(_) => {}
+                // Most often its door stands open already.
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                Err(error) => {
+                    return Err(Error::Invalid(format!(
+                        "The address {address} cannot be listened on: {error}."
+                    )));
+                }
+            }
+        }
+        Ok(host)
+    }
+
+    /// Takes back the names of what was deleted: a loopback address goes to the next that needs one.
+    pub async fn freed(&self, names: &[String]) {
+        let Naming::Loopback(loopback) = self else {
+            return;
+        };
+        let addresses = names
+            .iter()
+            .filter_map(|name| name.parse::<Ipv4Addr>().ok());
+        let mut freed = loopback.freed.lock().await;
+        freed.extend(addresses.filter(Ipv4Addr::is_loopback));
     }
 }
 

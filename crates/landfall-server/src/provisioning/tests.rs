@@ -126,6 +126,7 @@ impl House {
             host_name: hub(),
             policies: default_policies(&SystemEntropy),
             created,
+            revision: 0,
         };
         let founding = Change {
             writes: vec![

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use landfall_core::attestation::AttestationKind;
 use landfall_core::authentication::Trust;
+use landfall_core::clock::Timestamp;
 use landfall_core::id::IdScope;
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::{ReadError, Store};
@@ -12,10 +13,14 @@ use landfall_core::store::{ReadError, Store};
 /// Most services whose trust is kept at once.
 const MOST: usize = 256;
 
+/// The trust of one service, with what must not have changed since: its trust version, and when the
+/// service was made, since a service may be deleted and another be made under its id scope.
+type Kept = (i64, Timestamp, Arc<Trust>);
+
 /// The trust of the services that were asked for lately.
 #[derive(Default)]
 pub struct TrustCache {
-    kept: Mutex<HashMap<IdScope, (i64, Arc<Trust>)>>,
+    kept: Mutex<HashMap<IdScope, Kept>>,
 }
 
 impl TrustCache {
@@ -29,8 +34,9 @@ impl TrustCache {
         service: &ProvisioningService,
     ) -> Result<Arc<Trust>, ReadError> {
         let scope = &service.id_scope;
-        if let Some((version, trust)) = self.lock().get(scope)
+        if let Some((version, made, trust)) = self.lock().get(scope)
             && *version == service.trust_version
+            && *made == service.created
         {
             return Ok(Arc::clone(trust));
         }
@@ -45,11 +51,12 @@ impl TrustCache {
         if kept.len() >= MOST {
             kept.clear();
         }
-        kept.insert(scope.clone(), (service.trust_version, Arc::clone(&trust)));
+        let entry = (service.trust_version, service.created, Arc::clone(&trust));
+        kept.insert(scope.clone(), entry);
         Ok(trust)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdScope, (i64, Arc<Trust>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdScope, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,5 +7,6 @@ mod client_certificates;
 mod command_line;
 mod control_api;
 mod hostile;
+mod own_api;
 mod provisioning;
 mod service_api;

@@ -116,6 +116,7 @@ impl Road {
                 host_name: hub(name),
                 policies: default_policies(&*bench.backend.entropy),
                 created: bench.backend.clock.now(),
+                revision: 0,
             };
             Change::of_hub(vec![HubWrite::PutHub(Box::new(hub), HubExpect::Absent)])
         });

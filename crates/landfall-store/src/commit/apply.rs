@@ -48,6 +48,8 @@ fn hold(session: &Session, guard: &Guard) -> Result<(), Fault> {
         Guard::CertificateUnused(scope, name, thumbprint) => {
             certificates::unused(session, scope, name, thumbprint)
         }
+        Guard::NothingIn(scope) => services::empty(session, scope),
+        Guard::NoDeviceOn(hub) => hubs::empty(session, hub),
     }
 }
 
@@ -96,7 +98,7 @@ fn write(session: &Session, sealer: &Sealer, write: &Write) -> Result<(), Fault>
 fn hub_write(session: &Session, sealer: &Sealer, write: &HubWrite) -> Result<(), Fault> {
     match write {
         HubWrite::PutHub(hub, expect) => hubs::put(session, sealer, hub, *expect),
-        HubWrite::DeleteHub(hub) => hubs::delete(session, hub),
+        HubWrite::DeleteHub(hub, expect) => hubs::delete(session, hub, *expect),
         HubWrite::PutDevice(hub, device, expect) => {
             devices::put_device(session, sealer, hub, device, *expect)
         }

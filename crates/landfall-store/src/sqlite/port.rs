@@ -11,7 +11,7 @@ use landfall_core::id::{
 use landfall_core::registration::Registration;
 use landfall_core::registration::operation::Operation;
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::{Change, CommitError, ReadError, Selection, Store};
+use landfall_core::store::{Change, CommitError, Contents, ReadError, Selection, Store};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::device::{Device, Hub, Module};
 use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
@@ -62,6 +62,14 @@ impl Store for SqliteStore {
 
     async fn service(&self, scope: &IdScope) -> Result<Option<ProvisioningService>, ReadError> {
         self.point(&services::one(scope))
+    }
+
+    async fn contents(&self, scope: &IdScope) -> Result<Contents, ReadError> {
+        let scope = scope.clone();
+        let contents = self
+            .listing(move |session, sealer| session.one(&services::contents(&scope), sealer))
+            .await?;
+        Ok(contents.unwrap_or_default())
     }
 
     async fn individual(

@@ -30,6 +30,7 @@ pub(crate) fn hub(name: &str) -> Hub {
         host_name: HubHostName::parse(name).expect("a name"),
         policies: default_policies(&Drawn),
         created: THEN,
+        revision: 0,
     }
 }
 
@@ -217,7 +218,10 @@ async fn who_read_a_device_before_it_was_made_anew_cannot_write_over_it() {
     };
     let delete = HubWrite::DeleteDevice(hub.clone(), part.device_id.clone(), HubExpect::Anything);
     // A device and its modules, then the whole hub.
-    for removal in [delete, HubWrite::DeleteHub(hub.clone())] {
+    for removal in [
+        delete,
+        HubWrite::DeleteHub(hub.clone(), HubExpect::Anything),
+    ] {
         let (slow, slow_part) = read().await;
         hub_write(&store, removal).await.expect("gone");
         if store.hub(&hub).await.expect("reads").is_none() {
@@ -305,9 +309,12 @@ async fn modules_and_tags_go_with_their_device_and_all_with_their_hub() {
     let tagged = selection(&[term(&["tags", "environment"], text("test"))], None, 10);
     assert_eq!(device_ids(&store, &hub, &tagged).await, ["two"]);
     assert_eq!(module_ids(&store, &hub, &tagged).await, ["two/a"]);
-    hub_write(&store, HubWrite::DeleteHub(hub.clone()))
-        .await
-        .expect("gone");
+    hub_write(
+        &store,
+        HubWrite::DeleteHub(hub.clone(), HubExpect::Anything),
+    )
+    .await
+    .expect("gone");
     assert_eq!(store.device(&hub, &two.id).await, Ok(None));
     with_hub(&store).await;
     assert_eq!(

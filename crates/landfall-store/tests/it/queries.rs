@@ -48,6 +48,7 @@ impl House {
             host_name: hub.clone(),
             policies: Vec::new(),
             created: Noon.now(),
+            revision: 0,
         };
         let put_hub = HubWrite::PutHub(Box::new(record), HubExpect::Absent);
         let put_devices = devices

@@ -3,10 +3,11 @@
 //! Source: docs/divergences.md, own routes.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Authorization, Draft};
 use crate::message::Request;
+use crate::route::PolicyHolder;
 
 /// Lists the provisioning services of a server; with connection strings when `keys`.
 pub fn services(authorization: &Authorization, keys: bool) -> Request {
@@ -49,6 +50,112 @@ pub fn create_service(
         .done()
 }
 
+/// Changes what `change` names of a provisioning service.
+pub fn update_service(
+    authorization: &Authorization,
+    name: &str,
+    change: &Json,
+    etag: Option<&str>,
+) -> Request {
+    Draft::new(Method::PATCH, &["landfall", "services", name])
+        .authorized(authorization)
+        .if_match(etag)
+        .json(change)
+        .done()
+}
+
+/// Removes a provisioning service; with all that is in it when `force`, without its embedded hubs
+/// when `keep_hubs`.
+pub fn delete_service(
+    authorization: &Authorization,
+    name: &str,
+    force: bool,
+    keep_hubs: bool,
+    etag: Option<&str>,
+) -> Request {
+    let mut draft = Draft::new(Method::DELETE, &["landfall", "services", name]);
+    if force {
+        draft = draft.parameter("force", "true");
+    }
+    if keep_hubs {
+        draft = draft.parameter("keepHubs", "true");
+    }
+    draft.authorized(authorization).if_match(etag).done()
+}
+
+/// Lists the shared access policies of a service or hub; with their keys when `keys`.
+pub fn policies(authorization: &Authorization, holder: &PolicyHolder, keys: bool) -> Request {
+    let draft = about_policies(Method::GET, holder, &[]);
+    with_keys(draft, keys).authorized(authorization).done()
+}
+
+/// Reads a shared access policy; with its keys when `keys`.
+pub fn policy(
+    authorization: &Authorization,
+    holder: &PolicyHolder,
+    name: &str,
+    keys: bool,
+) -> Request {
+    let draft = about_policies(Method::GET, holder, &[name]);
+    with_keys(draft, keys).authorized(authorization).done()
+}
+
+/// Makes a shared access policy, or changes one when `etag` says that it is there.
+pub fn put_policy(
+    authorization: &Authorization,
+    holder: &PolicyHolder,
+    name: &str,
+    policy: &Json,
+    etag: Option<&str>,
+    keys: bool,
+) -> Request {
+    let draft = about_policies(Method::PUT, holder, &[name]);
+    with_keys(draft, keys)
+        .authorized(authorization)
+        .if_match(etag)
+        .json(policy)
+        .done()
+}
+
+/// Removes a shared access policy.
+pub fn delete_policy(
+    authorization: &Authorization,
+    holder: &PolicyHolder,
+    name: &str,
+    etag: Option<&str>,
+) -> Request {
+    about_policies(Method::DELETE, holder, &[name])
+        .authorized(authorization)
+        .if_match(etag)
+        .done()
+}
+
+/// Rotates the keys of a shared access policy that is in the state `etag`.
+pub fn rotate_policy(
+    authorization: &Authorization,
+    holder: &PolicyHolder,
+    name: &str,
+    rotation: &Json,
+    etag: &str,
+    keys: bool,
+) -> Request {
+    let draft = about_policies(Method::POST, holder, &[name, "rotate"]);
+    with_keys(draft, keys)
+        .authorized(authorization)
+        .if_match(Some(etag))
+        .json(rotation)
+        .done()
+}
+
+fn about_policies(method: Method, holder: &PolicyHolder, rest: &[&str]) -> Draft {
+    let (collection, name) = match holder {
+        PolicyHolder::Service(name) => ("services", name),
+        PolicyHolder::Hub(host) => ("hubs", host),
+    };
+    let path = [&["landfall", collection, name, "policies"], rest].concat();
+    Draft::new(method, &path)
+}
+
 /// Reads the decision trace of one attempt.
 pub fn trace(authorization: &Authorization, tracking_id: &str) -> Request {
     Draft::new(Method::GET, &["landfall", "traces", tracking_id])
@@ -77,6 +184,8 @@ mod tests {
             create.body,
             br#"{"name":"second","hubHostName":"hub.example.net"}"#
         );
+        let holder = PolicyHolder::Service("second".into());
+        let hub = PolicyHolder::Hub("hub.a".into());
         let keys = services(&who, true);
         assert_eq!(keys.parameter("keys").as_deref(), Some("true"));
         for (request, wanted) in [
@@ -85,6 +194,26 @@ mod tests {
             (
                 service(&who, "second", false),
                 OwnRoute::Service("second".into()),
+            ),
+            (
+                update_service(&who, "second", &json!({}), None),
+                OwnRoute::Service("second".into()),
+            ),
+            (
+                delete_service(&who, "second", true, true, Some("e")),
+                OwnRoute::Service("second".into()),
+            ),
+            (
+                policies(&who, &holder, true),
+                OwnRoute::Policies(holder.clone()),
+            ),
+            (
+                put_policy(&who, &hub, "a@b", &json!({}), None, false),
+                OwnRoute::Policy(hub.clone(), "a@b".into()),
+            ),
+            (
+                rotate_policy(&who, &hub, "a/b", &json!({}), "*", false),
+                OwnRoute::PolicyRotation(hub.clone(), "a/b".into()),
             ),
             (trace(&who, "t-1"), OwnRoute::Trace("t-1".into())),
             (

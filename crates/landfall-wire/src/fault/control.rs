@@ -70,6 +70,7 @@ table! {
     Error::OtherNotFound(_) => resource("ResourceNotFound", 404_202),
     Error::MethodNotAllowed => resource("MethodNotAllowed", 405_000),
     Error::Exists(_) => provider("Conflict", 409_201),
+    Error::InUse(_) => provider("Conflict", 409_202),
     Error::PreconditionFailed(_) => provider("PreconditionFailed", 412_002),
     Error::MediaType(_) => provider("UnsupportedMediaType", 415_000),
     Error::TooLarge(_) => provider("RequestEntityTooLarge", 413_001),

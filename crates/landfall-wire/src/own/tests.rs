@@ -7,7 +7,6 @@ use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{
     Etag, HubHostName, IdScope, OperationId, PolicyName, ServiceName, TrackingId,
 };
-use landfall_core::linked_hub::LinkedHub;
 use landfall_core::secret::KeyPair;
 use landfall_core::trace::KeptFinding;
 
@@ -52,6 +51,7 @@ fn one() -> (ProvisioningService, Hub) {
             permissions: Permissions::ALL,
         }],
         created: Timestamp::NEVER,
+        revision: 1,
     };
     (service, hub)
 }
@@ -64,7 +64,9 @@ fn a_service_shows_its_strings_only_when_keys_are_asked_for() {
         concat!(
             r#"{"name":"dev","idScope":"0ne0000000A","serviceHostName":"localhost","#,
             r#""deviceHostName":"localhost","hubHostNames":["127.0.0.1"],"#,
-            r#""allocationPolicy":"hashed","createdDateTimeUtc":"2022-07-05T21:27:16.0000000Z"}"#
+            r#""linkedHubs":[{"hostName":"127.0.0.1","allocationWeight":1,"applyAllocationPolicy":true}],"#,
+            r#""allocationPolicy":"hashed","requireVerifiedChain":false,"#,
+            r#""createdDateTimeUtc":"2022-07-05T21:27:16.0000000Z","etag":"e"}"#
         )
     );
     let shown = service(&record, std::slice::from_ref(&hub), Some(8443), true);

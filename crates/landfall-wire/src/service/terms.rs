@@ -18,7 +18,8 @@ const STATUSES: [(&str, ProvisioningStatus); 2] = [
     ("disabled", ProvisioningStatus::Disabled),
 ];
 
-const POLICIES: [(&str, AllocationPolicy); 4] = [
+/// The allocation policies as bodies name them.
+pub(crate) const POLICIES: [(&str, AllocationPolicy); 4] = [
     ("hashed", AllocationPolicy::Hashed),
     ("geoLatency", AllocationPolicy::GeoLatency),
     ("static", AllocationPolicy::Static),

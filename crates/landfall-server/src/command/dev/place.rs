@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use landfall_core::secret::SymmetricKey;
-use landfall_core::service::ProvisioningService;
+use landfall_core::service::{ProvisioningService, Rights};
 use landfall_hub::device::Hub;
+use landfall_hub::policy::Permissions;
 use landfall_wire::client::connection_string::ConnectionString;
 
 /// Where everything is.
@@ -44,7 +45,8 @@ impl Place {
     pub fn service_connection_string(&self) -> String {
         self.service
             .policies
-            .first()
+            .iter()
+            .find(|policy| policy.rights == Rights::ALL)
             .map_or_else(String::new, |policy| {
                 self.connection_string(
                     &self.service.host_name,
@@ -58,7 +60,8 @@ impl Place {
     pub fn hub_connection_string(&self) -> String {
         self.hub
             .policies
-            .first()
+            .iter()
+            .find(|policy| policy.permissions == Permissions::ALL)
             .map_or_else(String::new, |policy| {
                 self.connection_string(
                     self.hub.host_name.as_str(),

@@ -69,6 +69,7 @@ impl Desk {
             host_name: HubHostName::parse(HOST).expect("a name"),
             policies: default_policies(&*entropy),
             created: clock.now(),
+            revision: 0,
         };
         let write = HubWrite::PutHub(Box::new(hub.clone()), HubExpect::Absent);
         let written = store.commit(vec![Change::of_hub(vec![write])]).await;
