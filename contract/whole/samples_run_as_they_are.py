@@ -16,12 +16,17 @@ SAMPLES = pathlib.Path(os.environ["CONTRACT"]) / "samples"
 # The names that samples of the Node and Python SDKs read.
 OFFICIAL = {
     "PROVISIONING_HOST", "PROVISIONING_IDSCOPE", "PROVISIONING_REGISTRATION_ID", "PROVISIONING_SYMMETRIC_KEY",
-    "PROVISIONING_CONNECTION_STRING", "IOTHUB_CONNECTION_STRING", "IOTHUB_DEVICE_ID",
+    "PROVISIONING_CONNECTION_STRING", "IOTHUB_CONNECTION_STRING", "IOTHUB_DEVICE_ID", "CERTIFICATE_FILE", "KEY_FILE",
 }
-REGISTERED = [r"^registration succeeded$", r"^assigned hub=\S+\.\S+$", r"^deviceId=env-\w+$"]
+# A device of one's own with a certificate: made and enrolled first, and named to the sample.
+WITH_CERTIFICATE = """set -e; cd "$(mktemp -d)"; landfall cert device with-a-certificate --key-type ec >&2
+landfall enrollment create --enrollment-id with-a-certificate --attestation-type x509 --certificate-path withACertificate_cert.pem >&2
+export PROVISIONING_REGISTRATION_ID=with-a-certificate CERTIFICATE_FILE=$PWD/withACertificate_cert.pem KEY_FILE=$PWD/withACertificate_key.pem
+cd - >/dev/null; node register_x509.js"""
 # Each sample as somebody types it, and what it must print.
 RUNS = {
-    "node register_symkey.js": REGISTERED,
+    "node register_symkey.js": [r"^registration succeeded$", r"^assigned hub=\S+\.\S+$", r"^deviceId=env-\w+$"],
+    WITH_CERTIFICATE: [r"^registration succeeded$", r"^assigned hub=\S+\.\S+$", r"^deviceId=with-a-certificate$"],
     'node create_individual_enrollment.js -c "$PROVISIONING_CONNECTION_STRING" -d first': [
         r'^enrollment record returned: .*"registrationId":"first"', r"^enrolled: env-\w+ first$", r"^deleted$",
     ],
@@ -44,10 +49,15 @@ def hold_to_their_shape(text, name):
     assert names <= OFFICIAL, f"{name} reads {sorted(names - OFFICIAL)}"
 
 
-def run(language, line):
-    """One line of a shell in the folder of a language's samples. Gives its status and what it printed."""
+def language(command):
+    """Whose samples a command is about."""
+    return "python" if command.startswith("python ") else "node"
+
+
+def run(folder, line):
+    """One line of a shell in a folder of the samples. Gives its status and what it printed."""
     done = subprocess.run(
-        ["bash", "-c", line], cwd=SAMPLES / language, env=environment, stdin=subprocess.DEVNULL,
+        ["bash", "-c", line], cwd=SAMPLES / folder, env=environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=RUN_TIMEOUT_SECONDS,
     )
     return done.returncode, done.stdout, done.stderr
@@ -88,7 +98,7 @@ assert status != 0, "a device registered without being told where"
 address = os.environ["BIND_ADDRESS"]
 dev = f"landfall dev --ephemeral --bind {address} --https-port 443 --"
 for command in RUNS:
-    hold_to_promises(command, run(command.split()[0], f"{dev} bash -c {shlex.quote(command)}"))
+    hold_to_promises(command, run(language(command), f"{dev} bash -c {shlex.quote(command)}"))
 status, _, _ = run("node", f"{dev} node no-such-sample.js")
 assert status == 1, f"a sample that does not exist left with {status}"
 assert not list(work.glob("landfall-ephemeral-*")), "a data folder was left behind"
@@ -96,7 +106,7 @@ assert not list(work.glob("landfall-ephemeral-*")), "a data folder was left behi
 for number, command in enumerate(RUNS):
     server = Server(os.environ["LANDFALL"], work / f"data-{number}", address).start()
     try:
-        hold_to_promises(command, run(command.split()[0], f'export LANDFALL_DATA={shlex.quote(str(server.data))}; eval "$(landfall env)"; {command}'))
+        hold_to_promises(command, run(language(command), f'export LANDFALL_DATA={shlex.quote(str(server.data))}; eval "$(landfall env)"; {command}'))
     finally:
         server.stop()
 print(f"{len(samples)} samples ran as they are, by dev and by env")
