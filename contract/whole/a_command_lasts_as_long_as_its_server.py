@@ -219,7 +219,7 @@ assert data == str(work / "data"), data
 second = begin("touch", str(marker), options=("--data", data, "--https-port", "0", "--admin-port", "0"))
 end(second, 125, "in use by another landfall")
 taken = json.loads((work / "data" / "dev.json").read_text())["httpsPort"]
-end(begin("touch", str(marker), options=("--ephemeral", "--https-port", str(taken))), 125, "--bind 127.0.0.3")
+end(begin("touch", str(marker), options=("--ephemeral", "--https-port", str(taken))), 125, "--bind auto")
 assert not marker.exists()
 process.terminate()
 end(process, 128 + signal.SIGTERM)

@@ -7,6 +7,7 @@
 pub mod tls;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Where the host is, when its name need not be looked up.
+    pub address: Option<IpAddr>,
 }
 
 impl Endpoint {
@@ -44,6 +47,15 @@ impl Endpoint {
         Endpoint {
             host: host.to_owned(),
             port,
+            address: None,
+        }
+    }
+
+    /// The same endpoint, at an address that is known. It is still asked for by its name.
+    pub fn at(self, address: IpAddr) -> Self {
+        Endpoint {
+            address: Some(address),
+            ..self
         }
     }
 
@@ -241,12 +253,14 @@ async fn connect(
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let name = ServerName::try_from(endpoint.host.clone())
         .map_err(|_| ClientError::Name(endpoint.host.clone()))?;
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
-        .await
-        .map_err(|cause| ClientError::Connect {
-            endpoint: endpoint.clone(),
-            cause,
-        })?;
+    let connecting = match endpoint.address {
+        Some(address) => TcpStream::connect((address, endpoint.port)).await,
+        None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await,
+    };
+    let stream = connecting.map_err(|cause| ClientError::Connect {
+        endpoint: endpoint.clone(),
+        cause,
+    })?;
     // A request is one small write; waiting for more only adds delay. Failing to say so is harmless.
     let _ = stream.set_nodelay(true);
     let stream = TlsConnector::from(Arc::clone(tls))

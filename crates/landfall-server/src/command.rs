@@ -32,6 +32,7 @@ pub mod transfer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args as _, Parser, Subcommand, ValueEnum};
 
@@ -256,6 +257,9 @@ fn takes_next(options: &clap::Command, argument: &OsString) -> bool {
     !joined && option.is_some_and(|option| option.get_action().takes_values())
 }
 
+/// How long work that nobody waits for may keep the process.
+const END: Duration = Duration::from_secs(1);
+
 /// Reads the arguments of the process, does what they ask and gives the exit code.
 pub fn main() -> ExitCode {
     let command = CommandLine::parse_from(in_place(std::env::args_os())).command;
@@ -267,7 +271,12 @@ pub fn main() -> ExitCode {
     .enable_all()
     .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(command.run()),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(command.run());
+            // A name that is still looked up for nobody shall not keep the process.
+            runtime.shutdown_timeout(END);
+            outcome
+        }
         Err(error) => Err(anyhow::Error::new(error).into()),
     };
     match outcome {

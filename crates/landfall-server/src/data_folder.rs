@@ -208,13 +208,16 @@ impl DataFolder {
         }
     }
 
-    fn kept_key(&self, file: &Path) -> Result<Option<SymmetricKey>, DataFolderError> {
+    /// The key in `file`; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when the file cannot be read or holds no key.
+    pub fn kept_key(&self, file: &Path) -> Result<Option<SymmetricKey>, DataFolderError> {
         let Some(text) = self.read(file)? else {
             return Ok(None);
         };
-        STANDARD
-            .decode(text.trim())
-            .ok()
+        let bytes = STANDARD.decode(text.trim()).ok();
+        bytes
             .filter(|bytes| bytes.len() == 32)
             .map(|bytes| Some(SymmetricKey::from_bytes(bytes)))
             .ok_or_else(|| DataFolderError::KeyFile(self.path.join(file)))

@@ -4,8 +4,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use landfall_core::certificate::Certificate;
-use landfall_core::clock::Timestamp;
+use landfall_core::clock::{Entropy, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, string::Ia5String,
@@ -17,6 +19,8 @@ use zeroize::Zeroizing;
 pub const CA_NAME: &str = "Landfall development CA";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long a CA is valid.
+const LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// A server certificate with less time than this left is made anew.
 const RENEW_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -38,15 +42,59 @@ pub struct DevCaError(#[from] rcgen::Error);
 /// # Errors
 /// [`DevCaError`] when the library refuses.
 pub fn make_ca(serial: [u8; 16], now: Timestamp) -> Result<PemPair, DevCaError> {
-    let key = KeyPair::generate()?;
+    ca_of(&KeyPair::generate()?, serial, now, LIFE)
+}
+
+/// Makes a CA whose key and serial number are those that `entropy` gives, with a validity that does
+/// not depend on the day: of two that are made from the same bytes, only the signatures differ.
+///
+/// # Errors
+/// [`DevCaError`] when the library refuses.
+pub fn make_ca_of(entropy: &dyn Entropy) -> Result<PemPair, DevCaError> {
+    let key = p256_key(entropy)?;
+    let mut serial = [0; 16];
+    entropy.fill(&mut serial);
+    let begin = Timestamp::parse("2026-01-02T00:00:00Z").ok_or(rcgen::Error::Time)?;
+    ca_of(&key, serial, begin, LIFE * 2)
+}
+
+/// A P-256 key of the first bytes that are one. All but one in 2³² are.
+fn p256_key(entropy: &dyn Entropy) -> Result<KeyPair, DevCaError> {
+    let mut private = Zeroizing::new([0; 32]);
+    for _ in 0..16 {
+        entropy.fill(&mut *private);
+        let public = PrivateKey::from_private_key(&ECDH_P256, &*private)
+            .ok()
+            .and_then(|key| key.compute_public_key().ok());
+        let Some(public) = public else {
+            continue;
+        };
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+            &*private,
+            public.as_ref(),
+        );
+        let document = pair.ok().and_then(|pair| pair.to_pkcs8v1().ok());
+        let document = document.ok_or(rcgen::Error::KeyGenerationUnavailable)?;
+        return Ok(KeyPair::try_from(document.as_ref())?);
+    }
+    Err(rcgen::Error::KeyGenerationUnavailable.into())
+}
+
+fn ca_of(
+    key: &KeyPair,
+    serial: [u8; 16],
+    now: Timestamp,
+    life: Duration,
+) -> Result<PemPair, DevCaError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("{CA_NAME} {:02x}{:02x}", serial[0], serial[1]));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = date(now.minus(DAY));
-    params.not_after = date(now.plus(DAY * 3650));
+    params.not_after = date(now.plus(life));
     params.serial_number = Some(positive(serial));
-    let certificate = params.self_signed(&key)?;
+    let certificate = params.self_signed(key)?;
     Ok(PemPair {
         certificate: certificate.pem(),
         key: Zeroizing::new(key.serialize_pem()),
@@ -128,6 +176,7 @@ pub(crate) fn positive(mut serial: [u8; 16]) -> SerialNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::Seed;
 
     fn now() -> Timestamp {
         Timestamp::parse("2040-06-01T00:00:00Z").expect("a time")
@@ -178,6 +227,24 @@ mod tests {
         assert_eq!(issued(last_year), ca_ends);
         assert!(!is_due(ca_ends, ca_ends, last_year.plus(DAY * 40)));
         assert_eq!(ends_of("no certificate"), None);
+    }
+
+    #[test]
+    fn a_ca_of_the_same_bytes_differs_in_its_signature_alone() {
+        let made = || make_ca_of(&Seed::of_text("a text").stream("CA")).expect("a CA");
+        let (one, other) = (made(), made());
+        assert_eq!(*one.key, *other.key);
+        let read = |pair: &PemPair| Certificate::from_text(&pair.certificate).expect("reads");
+        let (certificate, again) = (read(&one), read(&other));
+        assert_eq!(certificate.subject_dn_raw(), again.subject_dn_raw());
+        assert_eq!(certificate.not_before(), again.not_before());
+        assert_eq!(certificate.not_after(), again.not_after());
+        let server = issue_server_certificate(&one, &names(&["a.test"]), [2; 16], now());
+        let server = leaf(&server.expect("a certificate").certificate);
+        assert_eq!(server.signed_by(&again), Ok(()));
+        let another = make_ca_of(&Seed::of_text("another").stream("CA")).expect("a CA");
+        assert_ne!(*another.key, *one.key);
+        assert!(server.signed_by(&read(&another)).is_err());
     }
 
     #[test]

@@ -13,7 +13,10 @@ use zeroize::Zeroizing;
 
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::dev_bundle;
-use crate::dev_ca::{DevCaError, PemPair, ends_of, is_due, issue_server_certificate, make_ca};
+use crate::dev_ca::{
+    DevCaError, PemPair, ends_of, is_due, issue_server_certificate, make_ca, make_ca_of,
+};
+use crate::seed::Seed;
 use crate::tls::{IdentityError, ServerIdentity, certified_key};
 
 /// Where a certificate ends in PEM text.
@@ -115,6 +118,20 @@ impl DevIdentity {
         drop(certified);
         identity.write_bundle()?;
         Ok(identity)
+    }
+
+    /// Makes the CA that a seed fixes, in a folder that has none and whose clients trust none yet.
+    ///
+    /// # Errors
+    /// [`DevIdentityError`] when it cannot be made or written.
+    pub fn found_ca(folder: &DataFolder, seed: &Seed) -> Result<(), DevIdentityError> {
+        if [CA, SERVER].iter().any(|name| folder.file(name).exists()) {
+            return Ok(());
+        }
+        let ca = make_ca_of(&seed.stream("certificate authority"))?;
+        folder.write(CA_KEY, ca.key.as_bytes(), true)?;
+        folder.write(CA, ca.certificate.as_bytes(), false)?;
+        Ok(())
     }
 
     /// What the listeners show.

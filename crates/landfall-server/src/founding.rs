@@ -1,10 +1,8 @@
 //! Founding a provisioning service: the service itself, an embedded hub of its own, and the link
 //! between the two, in one change.
 
-use std::sync::Arc;
-
 use landfall_core::audit::Author;
-use landfall_core::clock::{Clock, Entropy};
+use landfall_core::clock::Timestamp;
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::error::Error;
 use landfall_core::id::{Etag, HubHostName, IdScope, PolicyName, ServiceName};
@@ -16,6 +14,7 @@ use landfall_hub::policy::default_policies;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 
 use crate::backend::{Backend, COME_BACK, unread};
+use crate::seed::Chance;
 
 /// The policy that every service is founded with.
 pub const OWNER_POLICY: &str = "provisioningserviceowner";
@@ -65,6 +64,19 @@ pub async fn found<S: HubStore>(
     names: Names,
     author: Author,
 ) -> Result<(ProvisioningService, Hub), Error> {
+    found_by(backend, names, author, &Chance::Machine).await
+}
+
+/// Founds a service with its hub, whose id scope and keys come from `chance`.
+///
+/// # Errors
+/// `Exists` when a service or hub of that name is there; `Invalid` for a hub name without a dot.
+pub async fn found_by<S: HubStore>(
+    backend: &Backend<S>,
+    names: Names,
+    author: Author,
+    chance: &Chance,
+) -> Result<(ProvisioningService, Hub), Error> {
     check_hub_name(&names.hub)?;
     let services = backend
         .store
@@ -89,7 +101,8 @@ pub async fn found<S: HubStore>(
     let expect = left
         .as_ref()
         .map_or(HubExpect::Absent, |hub| HubExpect::Revision(hub.revision));
-    let (service, drawn) = draw(names, &backend.clock, &backend.entropy)?;
+    let etag = Etag::draw(&*backend.entropy);
+    let (service, drawn) = draw(names, backend.clock.now(), etag, chance)?;
     let hub = left.unwrap_or(drawn);
     let change = Change {
         writes: vec![Write::PutService(Box::new(service.clone()), Expect::Absent)],
@@ -112,26 +125,32 @@ pub async fn found<S: HubStore>(
 
 fn draw(
     names: Names,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
+    now: Timestamp,
+    etag: Etag,
+    chance: &Chance,
 ) -> Result<(ProvisioningService, Hub), Error> {
-    let now = clock.now();
-    let owner = PolicyName::parse(OWNER_POLICY).map_err(|_| Error::Internal)?;
+    let chance = |what: &str| chance.of(&format!("service {}: {what}", names.service));
+    let scope = IdScope::draw(&*chance("id scope"));
+    let policies = vec![AccessPolicy::owner(
+        PolicyName::parse(OWNER_POLICY).map_err(|_| Error::Internal)?,
+        &*chance("owner policy"),
+    )];
+    let hub_policies = default_policies(&*chance("hub policies"));
     let hub = Hub {
         host_name: names.hub,
-        policies: default_policies(&**entropy),
+        policies: hub_policies,
         created: now,
         revision: 0,
     };
     let service = ProvisioningService {
-        id_scope: IdScope::draw(&**entropy),
+        id_scope: scope,
         name: names.service,
         host_name: names.host,
-        policies: vec![AccessPolicy::owner(owner, &**entropy)],
+        policies,
         allocation: AllocationPolicy::Hashed,
         linked_hubs: vec![link(hub.host_name.clone())],
         require_verified_chain: false,
-        etag: Etag::draw(&**entropy),
+        etag,
         trust_version: 1,
         created: now,
     };

@@ -19,6 +19,7 @@ pub mod hub_api;
 pub mod listener;
 pub mod own_api;
 pub mod provisioning;
+pub mod seed;
 pub mod serve_identity;
 pub mod service_api;
 pub mod signals;

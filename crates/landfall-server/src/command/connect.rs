@@ -190,11 +190,7 @@ impl Connect {
                     "pass --control-token @FILE; the server keeps the token in control.token of its data folder",
                 ));
             }
-            (None, Some(given), Some(token), None) => (
-                Endpoint::new(given.host(), given.port().unwrap_or(443)),
-                token,
-                of_no_service(),
-            ),
+            (None, Some(given), Some(token), None) => (endpoint_of(&given), token, of_no_service()),
             (None, _, token, Some(dev)) => {
                 let plane = dev.control_plane;
                 let endpoint = plane.endpoint()?;
@@ -268,9 +264,8 @@ impl Connect {
     }
 
     fn session(&self, string: &ConnectionString) -> Result<Session, Failure> {
-        let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
         Ok(Session {
-            client: self.client(endpoint)?,
+            client: self.client(endpoint_of(string))?,
             authorization: string.authorization(SystemClock.now().plus(TOKEN_LIFE)),
         })
     }
@@ -278,11 +273,20 @@ impl Connect {
     /// A caller of the service API that waits when it is asked to, and outlives broken connections.
     pub async fn service_caller(&self) -> Result<Caller, Failure> {
         let string = self.service_string().await?;
-        Ok(Caller::new(string, self.tls()?))
+        let endpoint = self.located(endpoint_of(&string))?;
+        Ok(Caller::at(endpoint, string, self.tls()?))
     }
 
     fn client(&self, endpoint: Endpoint) -> Result<Client, Failure> {
-        Ok(Client::new(endpoint, self.tls()?))
+        Ok(Client::new(self.located(endpoint)?, self.tls()?))
+    }
+
+    /// The endpoint, at its address when it is the dev server's.
+    fn located(&self, endpoint: Endpoint) -> Result<Endpoint, Failure> {
+        Ok(match self.dev()? {
+            Some(dev) => dev.located(endpoint),
+            None => endpoint,
+        })
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -318,6 +322,10 @@ pub fn connection_string(text: &str) -> Result<ConnectionString, Failure> {
             "write it as HostName=…;SharedAccessKeyName=…;SharedAccessKey=…, in quotes for the shell",
         )
     })
+}
+
+fn endpoint_of(string: &ConnectionString) -> Endpoint {
+    Endpoint::new(string.host(), string.port().unwrap_or(443))
 }
 
 /// The service of a server that has one only.

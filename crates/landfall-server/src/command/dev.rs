@@ -22,10 +22,13 @@ use arc_swap::ArcSwapOption;
 use clap::Args;
 use landfall_core::clock::Clock;
 use landfall_store::SqliteStore;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use self::address::Bind;
 use self::ephemeral::Ephemeral;
-use self::ready::{Parts, Ready};
+use self::place::Place;
+use self::ready::{Parts, Ready, Trial};
 use super::connect::Connect;
 use super::env;
 use super::outcome::{Exit, Failure};
@@ -35,6 +38,7 @@ use crate::data_folder::DataFolder;
 use crate::dev_identity::{DevIdentity, renewal};
 use crate::own_api::Naming;
 use crate::own_api::naming::Loopback;
+use crate::seed::Chance;
 use crate::signals::{self, Stop};
 use crate::time::{SystemClock, SystemEntropy};
 use crate::tls;
@@ -52,10 +56,18 @@ pub struct DevOptions {
     /// Take a fresh data folder below TMPDIR (else /tmp) and remove it at the end.
     #[arg(long, conflicts_with = "data")]
     pub ephemeral: bool,
-    /// The loopback address to serve on; the embedded hub has this name. With the default the
-    /// provisioning service is called `localhost`.
+    /// The address to serve on, or `auto` for a loopback address whose port is free. The embedded hub
+    /// has this name, and so has the provisioning service; with the default it is called `localhost`.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
-    pub bind: IpAddr,
+    pub bind: Bind,
+    /// A name to go by, for containers that reach the server by one; may be given several times. The
+    /// first is the service's and the hub's.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+    /// For tests only: draw id scope, keys and the CA's key from this text, so that they are the same
+    /// on every machine. Whoever knows the text knows the keys.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub seed: Option<String>,
     /// The HTTPS port. Official SDKs know only 443; without this option, 8443 and more are tried
     /// when 443 cannot be bound.
     #[arg(long, value_name = "N")]
@@ -175,65 +187,63 @@ async fn until_the_command_ends(
 /// Opens the folder, listens, provisions the simulated device.
 async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Ready)> {
     let mut parts = Parts::start();
+    let hosts = names::announced(&options.hosts)?;
     let folder = Arc::new(DataFolder::open(path)?);
-    let socket = address::bind_https(options)?;
-    let port = socket.local_addr()?.port();
+    let chance = Chance::of_folder(&folder, options.seed.as_deref())?;
+    if chance.seed().is_some() {
+        eprintln!(
+            "warning: this server's keys are drawn from a seed. That is for tests: whoever knows the text knows every key."
+        );
+    }
     let database = folder.file("landfall.db");
     let sealing_key = folder.sealing_key(Path::new("sealing.key"), &database, &SystemEntropy)?;
     let backend = Backend::sqlite(database, sealing_key)?;
-    let service = names::first_service(&backend, options.bind).await?;
-    let control_token = folder.control_token(Path::new("control.token"), &SystemEntropy)?;
+    let made_for = names::made_for(&backend).await?;
+    let socket = address::bind_https(options.bind, options.https_port, made_for)?;
+    let first = socket.local_addr()?;
+    address::warn_of_the_network(first.ip());
+    let (service, hub) = names::first_service(&backend, first.ip(), &hosts, &chance).await?;
+    let hosts = names::to_be_looked_up(&backend, hosts).await?;
+    let unknown = tokio::spawn(names::unknown(hosts.clone()));
+    let control_token =
+        folder.control_token(Path::new("control.token"), &*chance.of("control token"))?;
     parts.done("data folder and database");
 
-    let identity = Arc::new(DevIdentity::open(
-        Arc::clone(&folder),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-        names::certified(&backend, options.bind).await?,
-    )?);
+    let identity = identity(&folder, &chance, &backend, first.ip(), &hosts).await?;
     let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
     parts.done("certificates");
 
+    let place = Place {
+        service,
+        hub,
+        port: first.port(),
+        bind: first.ip(),
+        hosts,
+        admin: (first.ip(), 0).into(),
+        control_token: control_token.clone(),
+        ca_file: identity.ca_file(),
+        bundle_file: identity.bundle_file(),
+    };
     let settings = Settings {
         retry_after: Duration::from_secs(options.retry_after),
         ca: Arc::new(ArcSwapOption::from_pointee(identity.ca_text()?)),
         ..Settings::default()
     };
-    let naming_identity = Arc::clone(&identity);
+    let renewed = Arc::clone(&identity);
     let mut running = Running::start(
-        backend.clone(),
+        backend,
         Arc::clone(&folder),
         acceptor,
-        control_token.clone(),
-        move |doors| Naming::Loopback(Loopback::new(naming_identity, doors, port)),
+        control_token,
+        move |doors| Naming::Loopback(Loopback::new(identity, doors, first)),
         &settings,
     );
-    let renewed = Arc::clone(&identity);
     running.beside(|stop| renewal::run(renewed, renewal::ROUND, stop));
-    let place = place::Place {
-        hub: names::hub_of(&backend, &service).await?,
-        service,
-        port,
-        bind: options.bind,
-        admin: (options.bind, 0).into(),
-        control_token,
-        ca_file: identity.ca_file(),
-        bundle_file: identity.bundle_file(),
-    };
-    let opened = open(options, &mut running, &backend, socket, place, parts).await;
-    let told = opened.and_then(|(place, road, parts)| {
-        let ready = Ready {
-            trial: ready::Trial::draw(&place, &SystemClock, &SystemEntropy),
-            place,
-            road,
-            folder: folder.path().to_owned(),
-            parts,
-        };
-        folder.write("dev.json", ready.json().as_bytes(), true)?;
-        Ok(ready)
-    });
-    match told {
-        Ok(ready) => Ok((running, ready)),
+    match open(options, &mut running, socket, place, &folder, parts).await {
+        Ok(ready) => {
+            address::warn_of_unknown(&unknown.await?, ready.place.address());
+            Ok((running, ready))
+        }
         Err(error) => {
             running.stop().await;
             Err(error)
@@ -241,23 +251,50 @@ async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Re
     }
 }
 
+async fn identity(
+    folder: &Arc<DataFolder>,
+    chance: &Chance,
+    backend: &Backend<SqliteStore>,
+    bind: IpAddr,
+    hosts: &[String],
+) -> anyhow::Result<Arc<DevIdentity>> {
+    if let Some(seed) = chance.seed() {
+        DevIdentity::found_ca(folder, seed)?;
+    }
+    Ok(Arc::new(DevIdentity::open(
+        Arc::clone(folder),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+        names::certified(backend, bind, hosts).await?,
+    )?))
+}
+
 /// Doors, health checks, self-check: what stands between a server and one that is ready.
 async fn open(
     options: &DevOptions,
     running: &mut Running,
-    backend: &Backend<SqliteStore>,
-    socket: tokio::net::TcpListener,
-    mut place: place::Place,
+    socket: TcpListener,
+    mut place: Place,
+    folder: &DataFolder,
     mut parts: Parts,
-) -> anyhow::Result<(place::Place, self_check::Road, Parts)> {
-    address::open_doors(running, backend, options.bind, socket).await?;
-    place.admin = address::open_admin(running, options).await?;
+) -> anyhow::Result<Ready> {
+    let backend = running.backend.clone();
+    address::open_doors(running, &backend, socket).await?;
+    place.admin = address::open_admin(running, place.bind, options.admin_port).await?;
     parts.done("listening");
     let road = self_check::run(&place, &SystemClock).await.context(
         "the server listens, and the simulated device that it provisions through its own port was not assigned",
     )?;
     parts.done("self-check");
-    Ok((place, road, parts))
+    let ready = Ready {
+        trial: Trial::draw(&place, &SystemClock, &SystemEntropy),
+        place,
+        road,
+        folder: folder.path().to_owned(),
+        parts,
+    };
+    folder.write("dev.json", ready.json().as_bytes(), true)?;
+    Ok(ready)
 }
 
 /// The time, for whoever signs tokens here.

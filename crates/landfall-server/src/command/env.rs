@@ -17,7 +17,7 @@ use self::form::Form;
 use super::connect::{Connect, Facts};
 use super::outcome::{Exit, Failure};
 use super::print;
-use crate::time::SystemEntropy;
+use crate::seed::{Chance, Seed};
 
 /// How many ids are drawn before it is given up that one is free.
 const DRAWS: u64 = 1000;
@@ -69,18 +69,26 @@ pub async fn of_a_new_device(
     wanted: Option<&str>,
 ) -> Result<Variables, Failure> {
     let facts = connect.facts().await?;
-    let (id, keys) = enroll(connect, wanted).await?;
+    let seed = facts
+        .is_of_data_folder
+        .then(|| Seed::kept_in(&connect.data));
+    let chance = seed.flatten().map_or(Chance::Machine, Chance::Seed);
+    let (id, keys) = enroll(connect, wanted, &chance).await?;
     Ok(variables(&facts, &connect.data, &id, &keys))
 }
 
-async fn enroll(connect: &Connect, wanted: Option<&str>) -> Result<(String, KeyPair), Failure> {
+async fn enroll(
+    connect: &Connect,
+    wanted: Option<&str>,
+    chance: &Chance,
+) -> Result<(String, KeyPair), Failure> {
     let mut session = connect.service().await?;
-    for _ in 0..DRAWS {
+    for draw in 0..DRAWS {
         let id = match wanted {
             Some(id) => checked(id)?,
-            None => draw_id(&SystemEntropy),
+            None => draw_id(&*chance.of(&format!("env: id {draw}"))),
         };
-        let keys = KeyPair::draw(&SystemEntropy, KEY_BYTES);
+        let keys = KeyPair::draw(&*chance.of(&format!("env: keys of {id}")), KEY_BYTES);
         let request = put_enrollment(
             &session.authorization,
             Collection::Individuals,
@@ -182,6 +190,7 @@ mod tests {
     use landfall_wire::client::connection_string::ConnectionString;
 
     use super::*;
+    use crate::time::SystemEntropy;
 
     fn facts(port: Option<u16>) -> Facts {
         let string = |host, policy| {

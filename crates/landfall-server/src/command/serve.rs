@@ -18,6 +18,7 @@ use crate::data_folder::DataFolder;
 use crate::founding::{self, Names};
 use crate::listener::Limits;
 use crate::own_api::Naming;
+use crate::seed::Chance;
 use crate::serve_identity::{self, ServeIdentity, ServeIdentityError};
 use crate::signals::{self, Reload};
 use crate::systemd::{self, Notify};
@@ -90,6 +91,7 @@ async fn start(settings: &Settings, reload: Reload) -> Result<Started, Failure> 
     let identity = ServeIdentity::open(&settings.https, Arc::new(SystemClock))?;
     let identity = Arc::new(identity);
     let folder = DataFolder::open(&settings.data_dir).map_err(anyhow::Error::new)?;
+    refuse_a_seed(&folder)?;
     let running = open(settings, Arc::new(folder), &identity).await?;
     let mut started = Started { running, identity };
     let (identity, backend) = (
@@ -107,6 +109,18 @@ async fn start(settings: &Settings, reload: Reload) -> Result<Started, Failure> 
         )
     });
     Ok(started)
+}
+
+/// A folder whose keys a text fixes is for tests.
+fn refuse_a_seed(folder: &DataFolder) -> anyhow::Result<()> {
+    let chance = Chance::of_folder(folder, None)?;
+    if chance.seed().is_some() {
+        anyhow::bail!(
+            "the data folder {} was made by `landfall dev --seed`, for tests: whoever knows that text knows every key in it; begin with another folder (data_dir)",
+            folder.path().display()
+        );
+    }
+    Ok(())
 }
 
 async fn open(

@@ -26,19 +26,21 @@ pub enum Naming {
 pub struct Loopback {
     identity: Arc<DevIdentity>,
     doors: mpsc::Sender<Listen>,
-    port: u16,
+    /// The server's first door.
+    first: SocketAddr,
     turn: Mutex<()>,
     /// Addresses of services and hubs that were deleted: their doors stand open still.
     freed: Mutex<BTreeSet<Ipv4Addr>>,
 }
 
 impl Loopback {
-    /// Hands out addresses that are opened at `port` through `doors` and named by `identity`.
-    pub fn new(identity: Arc<DevIdentity>, doors: mpsc::Sender<Listen>, port: u16) -> Self {
+    /// Hands out addresses that are opened through `doors`, at the port of the `first` one, and
+    /// named by `identity`.
+    pub fn new(identity: Arc<DevIdentity>, doors: mpsc::Sender<Listen>, first: SocketAddr) -> Self {
         Loopback {
             identity,
             doors,
-            port,
+            first,
             turn: Mutex::new(()),
             freed: Mutex::default(),
         }
@@ -55,22 +57,38 @@ impl Loopback {
         self.next_free(taken).await
     }
 
-    /// Opens the first address after 127.0.0.1 that neither a record nor another program uses.
+    /// Opens the first address of this server's block that neither a record nor another program uses.
     async fn next_free(&self, taken: &BTreeSet<String>) -> Result<Ipv4Addr, Error> {
+        let [_, middle, third, _] = block(self.first.ip()).octets();
         for last in 2..=254 {
-            let address = Ipv4Addr::new(127, 0, 0, last);
+            let address = Ipv4Addr::new(127, middle, third, last);
             if taken.contains(&address.to_string()) {
                 continue;
             }
-            let door = Door::At(SocketAddr::new(IpAddr::V4(address), self.port));
+            if self.first.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+                return Ok(address);
+            }
+            let door = Door::At(SocketAddr::new(IpAddr::V4(address), self.first.port()));
             if listen(&self.doors, door).await.is_ok() {
                 return Ok(address);
             }
         }
         Err(Error::Invalid(
-            "No loopback address from 127.0.0.2 to 127.0.0.254 is free; give --host and --hub-host."
+            "No loopback address of this server's block is free; give --host and --hub-host."
                 .to_owned(),
         ))
+    }
+}
+
+/// The addresses that a server takes for further services: 127.0.0.0/24, or one of its own when it
+/// was put beside another (127.0.0.3 has 127.3.0.0/24). One that starts later finds its own free.
+fn block(first: IpAddr) -> Ipv4Addr {
+    match first {
+        IpAddr::V4(first) if first.is_loopback() && first != Ipv4Addr::LOCALHOST => {
+            let [_, _, third, last] = first.octets();
+            Ipv4Addr::new(127, last, third, 0)
+        }
+        _ => Ipv4Addr::new(127, 0, 0, 0),
     }
 }
 
@@ -125,7 +143,7 @@ impl Naming {
         loopback.certify(&[&host])?;
         let address = host.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
         if let Some(address) = address {
-            let door = Door::At(SocketAddr::new(address, loopback.port));
+            let door = Door::At(SocketAddr::new(address, loopback.first.port()));
             match listen(&loopback.doors, door).await {
                 Ok(_) => {}
                 // Most often its door stands open already.
@@ -159,5 +177,24 @@ impl Loopback {
             tracing::error!(%error, "the server certificate could not be renewed for a new name");
             Error::Unavailable(COME_BACK)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_side_by_side_have_blocks_of_their_own() {
+        for (first, wanted) in [
+            ("127.0.0.1", "127.0.0.0"),
+            ("127.0.0.3", "127.3.0.0"),
+            ("127.0.2.3", "127.3.2.0"),
+            ("0.0.0.0", "127.0.0.0"),
+            ("::1", "127.0.0.0"),
+        ] {
+            let first = first.parse().expect("an address");
+            assert_eq!(block(first).to_string(), wanted);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `dev.json`: what a dev server tells programs, read by client commands to find it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use landfall_wire::client::connection_string::{ConnectionString, host_and_port};
@@ -24,6 +25,11 @@ pub struct DevFile {
     pub(super) bundle_file: Option<PathBuf>,
     /// The control plane.
     pub(super) control_plane: ControlPlane,
+    /// The names that the server was told to go by.
+    #[serde(default)]
+    hosts: Vec<String>,
+    /// Where it is on this machine.
+    address: Option<IpAddr>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -60,6 +66,20 @@ impl DevFile {
             dev.ca_file = folder.join(&dev.ca_file);
         }
         Ok(Some(dev))
+    }
+
+    /// The endpoint, at the server's address when it is one that the server was told to go by: such a
+    /// name may mean nothing on this machine.
+    pub(super) fn located(&self, endpoint: Endpoint) -> Endpoint {
+        let is_here = endpoint.port == self.https_port
+            && self
+                .hosts
+                .iter()
+                .any(|host| host.eq_ignore_ascii_case(&endpoint.host));
+        match self.address {
+            Some(address) if is_here => endpoint.at(address),
+            _ => endpoint,
+        }
     }
 
     /// The connection string of the first service.

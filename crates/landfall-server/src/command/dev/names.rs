@@ -1,47 +1,134 @@
-//! What the service and the hub of a development server are called.
+//! What the service and the hub of a development server are called, at its first start and later.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use anyhow::bail;
-use landfall_core::id::{HubHostName, ServiceName};
+use anyhow::{Context as _, bail};
+use landfall_core::id::{Etag, HubHostName, ServiceName};
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::Store;
+use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_hub::device::Hub;
 use landfall_hub::store::HubStore;
 use landfall_store::SqliteStore;
 
+use super::place::needs_no_look_up;
 use crate::backend::Backend;
 use crate::founding::{self, Names};
+use crate::seed::Chance;
+use crate::time;
 
 /// The name of the provisioning service that the first start makes.
 const FIRST_SERVICE: &str = "dev";
+/// How long a name may take to be looked up before it counts as unknown.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
-/// The oldest service of the data folder; the first start founds it.
+/// Reads the names that the server shall go by, in lower case.
+///
+/// # Errors
+/// For one that is no host name, or that devices could not use as a hub's.
+pub fn announced(hosts: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for host in hosts {
+        let name = HubHostName::parse(&host.to_ascii_lowercase())
+            .map_err(|error| anyhow::anyhow!("--host '{host}': {error}"))?;
+        if let Err(error) = founding::check_hub_name(&name) {
+            bail!("--host '{host}': {error}");
+        }
+        let name = name.as_str().to_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The oldest service of the data folder, with its hub; the first start founds them, a later one
+/// with another first name renames the service.
+///
+/// # Errors
+/// When the names do not go with the address or with the hub that the folder has.
 pub async fn first_service(
     backend: &Backend<SqliteStore>,
     bind: IpAddr,
-) -> anyhow::Result<ProvisioningService> {
-    let services = backend.store.services().await?;
-    if let Some(service) = services.into_iter().min_by_key(|service| service.created) {
-        return Ok(service);
+    hosts: &[String],
+    chance: &Chance,
+) -> anyhow::Result<(ProvisioningService, Hub)> {
+    if bind.is_unspecified() && hosts.is_empty() {
+        bail!(
+            "--bind {bind} serves on every address of this machine, and devices are told a hub by name: give the name they reach it by with --host, for instance --host dps.test"
+        );
     }
-    let host = if bind == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-        "localhost".to_owned()
-    } else {
-        bind.to_string()
+    let services = backend.store.services().await?;
+    let Some(service) = services.into_iter().min_by_key(|service| service.created) else {
+        let names = first_names(bind, hosts)?;
+        let author = backend.server();
+        return Ok(founding::found_by(backend, names, author, chance).await?);
     };
-    let names = Names {
+    let hub = hub_of(backend, &service).await?;
+    let Some(first) = hosts.first() else {
+        return Ok((service, hub));
+    };
+    if !hosts.iter().any(|host| host == hub.host_name.key()) {
+        bail!(
+            "the hub of this data folder is called {hub}, which devices may have been told: give --host {hub} after the other names; or begin with a new --data folder or --ephemeral; or add a service beside it while the server runs: `landfall service create NAME --host {first} --hub-host {first}`",
+            hub = hub.host_name
+        );
+    }
+    let service = if service.host_name == *first {
+        service
+    } else {
+        renamed(backend, service, first).await?
+    };
+    Ok((service, hub))
+}
+
+fn first_names(bind: IpAddr, hosts: &[String]) -> anyhow::Result<Names> {
+    let (host, hub) = match hosts.first() {
+        Some(first) => (first.clone(), first.clone()),
+        None if bind == IpAddr::V4(Ipv4Addr::LOCALHOST) => {
+            ("localhost".to_owned(), bind.to_string())
+        }
+        None => (bind.to_string(), bind.to_string()),
+    };
+    Ok(Names {
         service: ServiceName::parse(FIRST_SERVICE)?,
         host,
-        hub: HubHostName::parse(&bind.to_string())
-            .map_err(|error| anyhow::anyhow!("--bind {bind}: {error}; give an IPv4 address"))?,
+        hub: HubHostName::parse(&hub).map_err(|error| {
+            anyhow::anyhow!("--bind {bind}: {error}; give an IPv4 address, or a name with --host")
+        })?,
+    })
+}
+
+async fn renamed(
+    backend: &Backend<SqliteStore>,
+    service: ProvisioningService,
+    host: &str,
+) -> anyhow::Result<ProvisioningService> {
+    let expect = Expect::Etag(service.etag.clone());
+    let service = ProvisioningService {
+        host_name: host.to_owned(),
+        etag: Etag::draw(&*backend.entropy),
+        ..service
     };
-    Ok(founding::found(backend, names, backend.server()).await?.0)
+    let write = Write::PutService(Box::new(service.clone()), expect);
+    let change = Change::of(write).by(backend.server());
+    for outcome in backend.store.commit(vec![change]).await {
+        outcome.with_context(|| format!("the service could not be given the name {host}"))?;
+    }
+    Ok(service)
+}
+
+/// The address that the first service's hub has for a name; none when it has another, or there is none.
+pub async fn made_for(backend: &Backend<SqliteStore>) -> anyhow::Result<Option<IpAddr>> {
+    let services = backend.store.services().await?;
+    let first = services.iter().min_by_key(|service| service.created);
+    let hub = first.and_then(|service| service.linked_hubs.first());
+    Ok(hub.and_then(|hub| hub.host_name.as_str().parse().ok()))
 }
 
 /// The embedded hub that `service` assigns to.
-pub async fn hub_of(
+async fn hub_of(
     backend: &Backend<SqliteStore>,
     service: &ProvisioningService,
 ) -> anyhow::Result<Hub> {
@@ -56,31 +143,107 @@ pub async fn hub_of(
     )
 }
 
-/// All names that services and hubs of the data folder go by, and those of this machine.
+/// The names that services and hubs of the data folder go by.
+pub async fn recorded(backend: &Backend<SqliteStore>) -> anyhow::Result<BTreeSet<String>> {
+    let services = backend.store.services().await?;
+    let hubs = backend.store.hubs().await?;
+    let services = services.into_iter().map(|service| service.host_name);
+    let hubs = hubs.iter().map(|hub| hub.host_name.key().to_owned());
+    Ok(services.chain(hubs).collect())
+}
+
+/// All names that the certificate must hold: those of the data folder, those that were given, and
+/// those of this machine.
 pub async fn certified(
     backend: &Backend<SqliteStore>,
     bind: IpAddr,
+    hosts: &[String],
 ) -> anyhow::Result<BTreeSet<String>> {
-    let mut names: BTreeSet<String> = ["localhost", "127.0.0.1", "::1"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    names.insert(bind.to_string());
-    names.extend(
-        backend
-            .store
-            .services()
-            .await?
-            .into_iter()
-            .map(|service| service.host_name),
-    );
-    names.extend(
-        backend
-            .store
-            .hubs()
-            .await?
-            .iter()
-            .map(|hub| hub.host_name.key().to_owned()),
-    );
+    let mut names = recorded(backend).await?;
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    names.extend(hosts.iter().cloned());
+    if !bind.is_unspecified() {
+        names.insert(bind.to_string());
+    }
     Ok(names)
+}
+
+/// The names that need a look-up, which this machine may know or not: those that were given, and those
+/// that the data folder has from earlier.
+pub async fn to_be_looked_up(
+    backend: &Backend<SqliteStore>,
+    hosts: Vec<String>,
+) -> anyhow::Result<Vec<String>> {
+    let recorded = recorded(backend).await?;
+    let earlier: Vec<_> = recorded
+        .into_iter()
+        .filter(|name| !needs_no_look_up(name) && !hosts.contains(name))
+        .collect();
+    Ok([hosts, earlier].concat())
+}
+
+/// Gives the names that this machine does not know. Containers may know them all the same.
+pub async fn unknown(hosts: Vec<String>) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for host in hosts {
+        if !is_known(&host).await {
+            unknown.push(host);
+        }
+    }
+    unknown
+}
+
+async fn is_known(host: &str) -> bool {
+    let looked_up = async {
+        let found = tokio::net::lookup_host((host, 443)).await;
+        found.is_ok_and(|mut found| found.next().is_some())
+    };
+    needs_no_look_up(host) || time::timeout(LOOK_UP, looked_up).await == Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(hosts: &[&str]) -> Result<Vec<String>, String> {
+        let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        announced(&hosts).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_name_without_a_dot_is_refused_with_the_reason() {
+        let told = names(&["dps.test", "landfall"]).expect_err("refused");
+        assert!(
+            told.contains("'landfall'") && told.contains("no dot"),
+            "{told}"
+        );
+        assert!(names(&["https://dps.test"]).is_err());
+        assert!(names(&["dps.test:443"]).is_err());
+        assert_eq!(
+            names(&["DPS.test", "10.0.0.7", "dps.test"]),
+            Ok(vec!["dps.test".to_owned(), "10.0.0.7".to_owned()])
+        );
+    }
+
+    #[test]
+    fn the_first_name_is_the_services_and_the_hubs() {
+        let named = |bind: &str, hosts: &[&str]| {
+            let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let names = first_names(bind.parse().expect("an address"), &hosts);
+            names.ok().map(|names| (names.host, names.hub.to_string()))
+        };
+        let pair = |host: &str, hub: &str| Some((host.to_owned(), hub.to_owned()));
+        assert_eq!(named("127.0.0.1", &[]), pair("localhost", "127.0.0.1"));
+        assert_eq!(named("127.0.0.3", &[]), pair("127.0.0.3", "127.0.0.3"));
+        assert_eq!(named("::1", &[]), None);
+        for bind in ["127.0.0.1", "0.0.0.0", "::1"] {
+            assert_eq!(named(bind, &["a.test", "b.test"]), pair("a.test", "a.test"));
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_this_machine_does_not_know_are_told() {
+        let asked = ["localhost", "127.0.0.9", "nobody.invalid"].map(str::to_owned);
+        assert_eq!(unknown(asked.to_vec()).await, ["nobody.invalid"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Where a development server and its parts are, and how they are called by name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use landfall_core::secret::SymmetricKey;
@@ -8,6 +8,8 @@ use landfall_core::service::{ProvisioningService, Rights};
 use landfall_hub::device::Hub;
 use landfall_hub::policy::Permissions;
 use landfall_wire::client::connection_string::ConnectionString;
+
+use crate::client::Endpoint;
 
 /// Where everything is.
 pub struct Place {
@@ -19,6 +21,8 @@ pub struct Place {
     pub port: u16,
     /// The address that was bound first.
     pub bind: IpAddr,
+    /// The names that the server was told to go by.
+    pub hosts: Vec<String>,
     /// Where the health checks are.
     pub admin: SocketAddr,
     /// The bearer token of the control plane.
@@ -30,15 +34,46 @@ pub struct Place {
 }
 
 impl Place {
-    /// The name to reach the service by from this machine: its own when that is `localhost` or an
-    /// address, else the address that was bound.
-    pub fn reachable_host(&self) -> String {
-        let name = &self.service.host_name;
-        if name == "localhost" || is_address(name) {
-            name.clone()
-        } else {
-            self.bind.to_string()
+    /// Where the server is on this machine.
+    pub fn address(&self) -> IpAddr {
+        match self.bind {
+            IpAddr::V4(bind) if bind.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(bind) if bind.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            bind => bind,
         }
+    }
+
+    /// How a client of this machine reaches one of the server's names. An address, and `localhost`,
+    /// are where they are; any other name may mean nothing here, or something else.
+    pub fn endpoint(&self, name: &str) -> Endpoint {
+        let endpoint = Endpoint::new(name, self.port);
+        if needs_no_look_up(name) {
+            endpoint
+        } else {
+            endpoint.at(self.address())
+        }
+    }
+
+    /// The base of the health checks' URLs.
+    pub fn admin_url(&self) -> String {
+        let admin = match self.admin.ip().is_unspecified() {
+            true => SocketAddr::new(self.address(), self.admin.port()),
+            false => self.admin,
+        };
+        format!("http://{admin}")
+    }
+
+    /// What tells curl where a name is that this machine need not know.
+    pub fn resolved_for_curl(&self) -> String {
+        let name = &self.service.host_name;
+        if needs_no_look_up(name) {
+            return String::new();
+        }
+        let address = match self.address() {
+            IpAddr::V6(address) => format!("[{address}]"),
+            IpAddr::V4(address) => address.to_string(),
+        };
+        format!(" --resolve {name}:{}:{address}", self.port)
     }
 
     /// The connection string of the service's owner.
@@ -85,7 +120,7 @@ impl Place {
     }
 }
 
-/// True when the name is an address of this machine that needs no look-up.
-fn is_address(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
+/// Whether every machine knows where the name leads.
+pub fn needs_no_look_up(name: &str) -> bool {
+    name == "localhost" || name.parse::<IpAddr>().is_ok()
 }

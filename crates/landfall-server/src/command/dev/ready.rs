@@ -91,6 +91,8 @@ impl Ready {
         let place = &self.place;
         let document = json!({
             "host": place.service.host_name,
+            "hosts": place.hosts,
+            "address": place.address(),
             "httpsPort": place.port,
             "idScope": place.service.id_scope.as_str(),
             "serviceConnectionString": place.service_connection_string(),
@@ -104,7 +106,7 @@ impl Ready {
                 "resourceGroup": RESOURCE_GROUP,
                 "name": place.service.name.as_str(),
             },
-            "adminUrl": format!("http://{}", place.admin),
+            "adminUrl": place.admin_url(),
         });
         format!("{document:#}\n")
     }
@@ -147,7 +149,7 @@ impl Ready {
         );
         println!("  hub connection      {}", place.hub_connection_string());
         println!("  CA certificate      {}", place.ca_file.display());
-        println!("  health              http://{}/readyz", place.admin);
+        println!("  health              {}/readyz", place.admin_url());
         println!(
             "  for programs        {}\n",
             self.folder.join("dev.json").display()
@@ -159,8 +161,9 @@ impl Ready {
             &**self.trial.key.to_base64()
         );
         println!(
-            "  curl --cacert {} -X PUT -H 'Content-Type: application/json' -H 'Authorization: {}' -d '{{}}' '{}/{}/registrations/{TRIAL_DEVICE}/register?api-version=2021-06-01'",
+            "  curl --cacert {}{} -X PUT -H 'Content-Type: application/json' -H 'Authorization: {}' -d '{{}}' '{}/{}/registrations/{TRIAL_DEVICE}/register?api-version=2021-06-01'",
             pasted(&place.ca_file),
+            place.resolved_for_curl(),
             self.trial.token,
             place.url(),
             place.service.id_scope
@@ -193,7 +196,7 @@ fn own_name() -> PathBuf {
 }
 
 /// A path as a shell reads it back.
-fn pasted(path: &Path) -> String {
+pub(super) fn pasted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if text.chars().all(plain) {

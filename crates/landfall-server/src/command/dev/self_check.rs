@@ -16,8 +16,8 @@ use serde_json::json;
 
 use super::place::Place;
 use super::soon;
+use crate::client::Client;
 use crate::client::tls::{Trust, settings};
-use crate::client::{Client, Endpoint};
 use crate::time::{Stopwatch, SystemEntropy};
 
 /// The simulated device. Removed again, so that a user finds an empty service.
@@ -67,7 +67,7 @@ impl<'a> Check<'a> {
         Ok(Check {
             place,
             clock,
-            client: Client::new(Endpoint::new(&place.reachable_host(), place.port), tls),
+            client: Client::new(place.endpoint(&place.service.host_name), tls),
             operator: authorize(&place.service_connection_string())?,
             hub_operator: authorize(&place.hub_connection_string())?,
             tracking_id: None,
@@ -115,10 +115,8 @@ impl<'a> Check<'a> {
         );
         let tls = settings(&Trust::File(self.place.ca_file.clone()), None)?;
         // A connection of its own, as a device has: its first step shows what TLS costs.
-        let mut client = Client::new(
-            Endpoint::new(&self.place.reachable_host(), self.place.port),
-            tls,
-        );
+        let endpoint = self.place.endpoint(&self.place.service.host_name);
+        let mut client = Client::new(endpoint, tls);
         let mut session = Registering::new(scope, DEVICE, Some(token), API_VERSION, None);
         let mut device = Vec::new();
         loop {
@@ -186,8 +184,8 @@ impl<'a> Check<'a> {
         let request = hub::delete_device(&self.hub_operator, DEVICE);
         // The hub may share no name with the service: it is asked by its own.
         let tls = settings(&Trust::File(self.place.ca_file.clone()), None)?;
-        let host = self.place.hub.host_name.as_str();
-        let mut client = Client::new(Endpoint::new(host, self.place.port), tls);
+        let endpoint = self.place.endpoint(self.place.hub.host_name.as_str());
+        let mut client = Client::new(endpoint, tls);
         client
             .call(request)
             .await
