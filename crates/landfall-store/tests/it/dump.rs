@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use landfall_core::attestation::AttestationMechanism;
 use landfall_core::clock::Timestamp;
 use landfall_core::conformance::Samples;
+use landfall_core::id::{DeviceId, RegistrationId};
 use landfall_core::linked_hub::Manner;
 use landfall_core::registration::Substatus;
 use landfall_core::registration::operation::Progress;
@@ -140,6 +141,10 @@ async fn everything_comes_back_and_nothing_else() {
         );
     }
 
+    // How tests/it/backups were made, each by the last build with its schema version.
+    if let Some(keep) = std::env::var_os("LANDFALL_STORE_TEST_KEEP_BACKUP") {
+        std::fs::write(keep, &bytes).expect("written");
+    }
     let other = Folder::new();
     let restored = restored(&bytes, &other.database(), &sealing_key()).expect("restored");
     assert_eq!(restored.rows, rows);
@@ -151,6 +156,37 @@ async fn everything_comes_back_and_nothing_else() {
     assert_eq!(services, store.services().await.expect("reads"));
     assert_eq!(copy.hubs().await, store.hubs().await, "with their keys");
     fill_more(&copy).await;
+}
+
+#[tokio::test]
+async fn a_backup_of_an_older_schema_is_brought_up_to_date() {
+    let bytes = include_bytes!("backups/schema-1.backup");
+    let folder = Folder::new();
+    let restored = restored(bytes, &folder.database(), &sealing_key()).expect("restored");
+    assert_eq!(restored.header.schema_version, 1);
+    let (again, rows) = backed_up(&folder.database(), Traces::Kept);
+    let again = String::from_utf8(again).expect("text");
+    assert_eq!(schema_of(&again), restored.schema.to_string());
+    for (table, count) in restored.rows {
+        assert_eq!(rows.get(&table), Some(&count), "{table}");
+    }
+
+    let store = folder.open();
+    let scope = store.services().await.expect("reads")[0].id_scope.clone();
+    let id = RegistrationId::parse("dev").expect("an id");
+    let individual = store.individual(&scope, &id).await.expect("opens");
+    assert!(individual.is_some());
+    let registration = store.registration(&scope, &id).await.expect("reads");
+    assert!(registration.is_some());
+    assert_eq!(
+        store.unfinished_operations(9).await.expect("opens").len(),
+        1
+    );
+    let hubs = store.hubs().await.expect("opens");
+    let device = DeviceId::parse("dev").expect("an id");
+    let device = store.device(&hubs[0].host_name, &device).await;
+    assert!(device.expect("opens").is_some());
+    fill_more(&store).await;
 }
 
 /// What was restored takes more.
