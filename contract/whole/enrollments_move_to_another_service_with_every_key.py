@@ -35,6 +35,9 @@ def start(name, address):
     return Server(binary, work / name, address, official_ports=official, log="warn").start()
 
 
+spoken = []
+
+
 def landfall(*words, code=0, stdin=None):
     """Runs a command, holds it to its exit code and gives what it said."""
     done = subprocess.run(
@@ -42,6 +45,7 @@ def landfall(*words, code=0, stdin=None):
         input=stdin or "", timeout=WITHIN_SECONDS,
     )
     said = done.stdout + done.stderr
+    spoken.append(said)
     assert done.returncode == code, f"{words} left with {done.returncode}:\n{said}"
     return said
 
@@ -193,7 +197,22 @@ assert len(lines) == len(there) + 1
 assert lines[-1]["kind"] == "note" and lines[-1]["caCertificates"] == ["our-root"], lines[-1]
 assert not any(READ_ONLY & set(line["record"]) for line in lines[:-1])
 
-# Stopped half-way, it says how far it came; the same command continues.
+# Stopped on the way, an export leaves no file with keys behind.
+with Faults(cloud, throttled=1, retry_after="60") as faults:
+    running = subprocess.Popen(
+        [binary, "enrollment", "export", "stopped.jsonl", "--keys", "-l", faults.connection_string, "--ca", cloud.data / "ca.pem"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=work,
+    )
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while not faults.done["throttled"]:
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.01)
+    assert (work / "stopped.jsonl.new").exists()
+    running.send_signal(signal.SIGINT)
+    assert running.wait(WITHIN_SECONDS) == 1
+assert not list(work.glob("stopped.jsonl*"))
+
+# Stopped half-way, an import says how far it came; the same command continues.
 (work / "certificates").mkdir()
 (work / "certificates" / "all.pem").write_text(leaf + intermediate)
 words = [
@@ -298,8 +317,19 @@ assert "hush" not in said and "4 of 5 lines failed" in said and "--map-hub" in s
 report = [json.loads(line) for line in (work / "bad.report").read_text().splitlines()]
 assert [line["line"] for line in report] == [1, 2, 3, 5], report
 assert service(fresh, "GET", "/enrollments/good").status == 200
+wrong = cloud.dev["serviceConnectionString"].split("SharedAccessKey=")[0] + "SharedAccessKey=" + key()
+landfall("enrollment", "import", export, "-l", wrong, "--ca", cloud.data / "ca.pem", code=5)
 fresh.client.close()
 fresh.stop()
 cloud.client.close()
 cloud.stop()
+
+# Nothing that was said, reported or logged holds a key.
+spoken += [(work / name).read_text() for name in ("keyless.jsonl", "keyless.report", "bad.report")]
+spoken += [path.read_text(errors="replace") for path in work.glob("*.log")]
+text = "\n".join(spoken)
+assert "dev-7" in text, "the search finds what is there"
+for record in there.values():
+    for kept in record["attestation"].get("symmetricKey", {}).values():
+        assert kept not in text, "a key was said"
 print(f"{len(there)} records moved, {halfway} of them before an interruption; every key the same")

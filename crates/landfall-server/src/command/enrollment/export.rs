@@ -11,6 +11,7 @@ use crate::command::outcome::{Exit, Failure};
 use crate::command::print;
 use crate::command::transfer::line::{self, Needs};
 use crate::command::transfer::source::Service;
+use crate::signals;
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -24,8 +25,20 @@ pub struct Export {
 }
 
 impl Export {
-    /// Reads the service and writes the lines.
+    /// Reads the service and writes the lines, unless the user stops it; then no draft with keys stays.
     pub async fn run(self, connect: &Connect) -> Result<(), Failure> {
+        let mut stop = signals::Stop::listen()?;
+        tokio::select! {
+            outcome = self.whole(connect) => outcome,
+            _ = stop.wait() => Err(Failure::new(
+                Exit::Refused,
+                "stopped: no file was written",
+                "give the same command again",
+            )),
+        }
+    }
+
+    async fn whole(&self, connect: &Connect) -> Result<(), Failure> {
         let mut service = Service::new(connect.service_caller().await?, self.keys);
         if self.file.as_os_str() == "-" {
             let mut out = BufWriter::new(io::stdout().lock());

@@ -233,6 +233,8 @@ impl Run {
             return Ok(());
         };
         let (caller, collection, settled) = done.map_err(anyhow::Error::new)??;
+        // Whoever is like one that was answered waits for a service that is away for a moment.
+        self.first = caller.another();
         self.idle.push(caller);
         for (line, id, outcome) in settled {
             self.tally.count(line, Some((collection, id)), outcome);
