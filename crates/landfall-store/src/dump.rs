@@ -110,7 +110,7 @@ pub fn backup(
         path: path.to_owned(),
         cause: fault.to_string(),
     };
-    let session = Session::reading(path).map_err(unavailable)?;
+    let session = Session::copying(path).map_err(unavailable)?;
     session
         .at_one_moment(|| write(&session, out, now, landfall, traces))
         .map_err(|stop| match stop {

@@ -48,6 +48,13 @@ impl Session {
         Ok(Session { connection })
     }
 
+    /// Opens a connection that reads everything once, and so keeps none of it in memory.
+    pub(crate) fn copying(path: &Path) -> Result<Self, Fault> {
+        let session = Session::reading(path)?;
+        session.execute_script("PRAGMA mmap_size = 0")?;
+        Ok(session)
+    }
+
     /// Opens a new database that is loaded from one end to the other, and thrown away when that fails:
     /// nothing of it is durable before the file itself is made so.
     pub(crate) fn loading(path: &Path) -> Result<Self, Fault> {
