@@ -1,10 +1,15 @@
-//! Who answers for a change: what an operator's request shows of its sender, kept with the change.
+//! Who changed what: the author that a change carries, and the audit entry that is kept with it.
 //!
-//! Faces make an [`Origin`] of each request and an [`Author`] once they know who asks. A change that
-//! carries one is kept with its audit entry in the same commit; a device's changes carry none.
+//! Faces make an [`Origin`] of each request and an [`Author`] once they know who asks. The store
+//! keeps a change that carries one together with its entries, in the same commit; a device's
+//! changes carry none. What an entry shows of a record is [`record`]'s, which knows the secrets.
+
+pub mod difference;
+pub mod record;
 
 use std::net::IpAddr;
 
+use self::difference::Difference;
 use crate::clock::{Entropy, Timestamp};
 use crate::id::{HubHostName, IdScope, PolicyName, TrackingId};
 
@@ -19,8 +24,6 @@ pub enum Actor {
     ControlToken,
     /// The server itself: what it founds when it starts.
     Server,
-    /// A command that worked on the database without a server.
-    CommandLine,
 }
 
 /// One request of an operator: where it came from, and when.
@@ -76,6 +79,182 @@ impl Author {
         Author {
             bulk: true,
             ..self.clone()
+        }
+    }
+}
+
+/// What was done to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It was made.
+    Create,
+    /// It was changed, or put again as it was.
+    Update,
+    /// It was removed.
+    Delete,
+}
+
+/// What kind of record an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A provisioning service.
+    Service,
+    /// A shared access policy, of a service or of a hub.
+    Policy,
+    /// An individual enrollment.
+    Enrollment,
+    /// An enrollment group.
+    Group,
+    /// A CA certificate.
+    Certificate,
+    /// A registration.
+    Registration,
+    /// An embedded hub.
+    Hub,
+    /// A device's identity.
+    Device,
+    /// A module's identity.
+    Module,
+    /// The twin of a device or module.
+    Twin,
+}
+
+/// Where the record stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a provisioning service.
+    Service(IdScope),
+    /// On an embedded hub.
+    Hub(HubHostName),
+}
+
+/// One change by an operator. `H` is what a hub's records look like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry<H> {
+    /// Who did it, when and from where.
+    pub author: Author,
+    /// Where.
+    pub place: Place,
+    /// What was done, to which records. More than one only for a call about many; then neither
+    /// state is kept.
+    pub what: Difference<H>,
+    /// The ids of the records.
+    pub subjects: Vec<String>,
+}
+
+/// Where an entry stands among all: by its time, then by its number within that microsecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The time of the entry.
+    pub at: Timestamp,
+    /// Which one of that time.
+    pub number: i64,
+}
+
+impl Position {
+    /// The position as one word: `1764239612000000-0`.
+    pub fn to_word(self) -> String {
+        format!("{}-{}", self.at.unix_micros(), self.number)
+    }
+
+    /// Reads the word back; `None` when it is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        let (at, number) = word.rsplit_once('-')?;
+        Some(Position {
+            at: Timestamp::from_unix_micros(at.parse().ok()?),
+            number: number.parse().ok().filter(|number| *number >= 0)?,
+        })
+    }
+}
+
+/// Which entries a listing gives, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Not before this time.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+    /// Of records that stand here.
+    pub place: Option<Place>,
+    /// By this sort of actor.
+    pub actor: Option<ActorKind>,
+    /// By a policy of this name, whosever it is.
+    pub policy: Option<PolicyName>,
+    /// Of this action.
+    pub action: Option<Action>,
+    /// About this kind of record.
+    pub kind: Option<Kind>,
+    /// About the record with this id, compared without case; a device's id finds its modules too.
+    pub id: Option<String>,
+    /// From this address.
+    pub address: Option<IpAddr>,
+    /// Older than the entry that stands here.
+    pub after: Option<Position>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// The sorts of [`Actor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorKind {
+    /// See [`Actor::ServicePolicy`].
+    ServicePolicy,
+    /// See [`Actor::HubPolicy`].
+    HubPolicy,
+    /// See [`Actor::ControlToken`].
+    ControlToken,
+    /// See [`Actor::Server`].
+    Server,
+}
+
+impl Actor {
+    /// Which sort of actor it is.
+    pub fn kind(&self) -> ActorKind {
+        match self {
+            Actor::ServicePolicy(..) => ActorKind::ServicePolicy,
+            Actor::HubPolicy(..) => ActorKind::HubPolicy,
+            Actor::ControlToken => ActorKind::ControlToken,
+            Actor::Server => ActorKind::Server,
+        }
+    }
+
+    /// The policy, when it is one.
+    pub fn policy(&self) -> Option<&PolicyName> {
+        match self {
+            Actor::ServicePolicy(_, policy) | Actor::HubPolicy(_, policy) => Some(policy),
+            Actor::ControlToken | Actor::Server => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_one_word_and_reads_back() {
+        for (at, number, word) in [
+            (1_764_239_612_000_000, 0, "1764239612000000-0"),
+            (-5, 12, "-5-12"),
+        ] {
+            let position = Position {
+                at: Timestamp::from_unix_micros(at),
+                number,
+            };
+            assert_eq!(position.to_word(), word);
+            assert_eq!(Position::parse(word), Some(position));
+        }
+        for wrong in [
+            "",
+            "-",
+            "5",
+            "5-",
+            "-5",
+            "5-x",
+            "5--1",
+            "9999999999999999999-0",
+        ] {
+            assert_eq!(Position::parse(wrong), None, "{wrong}");
         }
     }
 }

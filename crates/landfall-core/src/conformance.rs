@@ -9,6 +9,7 @@
     reason = "a suite speaks by panicking, as every test does"
 )]
 
+mod audits;
 mod changes;
 mod listings;
 mod records;
@@ -54,6 +55,13 @@ where
     trails::traces_stay_within_their_bounds(&open().await, &samples).await;
     trails::the_traces_of_a_removed_service_make_room(&open().await, &samples).await;
     trails::traces_are_found_by_device(&open().await, &samples).await;
+    audits::a_change_is_kept_with_its_entry(&open().await, &samples).await;
+    audits::what_is_refused_or_a_devices_has_no_entry(&open().await, &samples).await;
+    audits::a_bulk_call_has_one_entry(&open().await, &samples).await;
+    audits::a_service_and_its_policies_are_told_apart(&open().await, &samples).await;
+    audits::entries_are_found_by_every_term(&open().await, &samples).await;
+    audits::old_entries_are_purged(&open().await, &samples).await;
+    audits::long_documents_are_left_out(&open().await, &samples).await;
     open().await.ready().await.expect("a fresh store is ready");
 }
 

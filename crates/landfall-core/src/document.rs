@@ -3,6 +3,7 @@
 //! The only file of the lower floors that knows a JSON library. Rules that look inside a document
 //! (twins, queries) do so through [`Json`], the parsed tree.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json as json;
 
 /// A parsed JSON value.
@@ -45,6 +46,20 @@ impl Document {
     /// The document `{}`.
     pub fn empty_object() -> Self {
         Document("{}".into())
+    }
+
+    /// This document when it is at most `longest` bytes, else one that says how long it is and which.
+    ///
+    /// Shape: `{"$leftOut": {"bytes": 9000, "sha256": "…"}}`; `$` begins no name of a twin's own.
+    pub fn at_most(&self, longest: usize) -> Self {
+        if self.0.len() <= longest {
+            return self.clone();
+        }
+        let hash = digest(&SHA256, self.0.as_bytes());
+        let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        Document::from_json(&json::json!({
+            "$leftOut": {"bytes": self.0.len(), "sha256": hash},
+        }))
     }
 
     /// The text as it was received.
@@ -97,5 +112,16 @@ mod tests {
         assert!(Document::parse("{").is_err());
         assert!(Document::parse("{} x").is_err());
         assert_eq!(format!("{document:?}"), "Document(23 bytes)");
+    }
+
+    #[test]
+    fn a_document_that_is_too_long_leaves_its_size_and_hash() {
+        let document = Document::parse("[1,2]").expect("valid");
+        assert_eq!(document.at_most(5), document);
+        assert_eq!(
+            document.at_most(4).as_str(),
+            "{\"$leftOut\":{\"bytes\":5,\"sha256\":\
+             \"49a64717d5d4cb19952e6eac2946415cf6879adacf9908e7d872332d32c6e684\"}}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::attestation::AttestationKind;
-use crate::audit::Author;
+use crate::audit::{AuditEntry, Author, Position, Search};
 use crate::certificate::ca::CaCertificate;
 use crate::clock::Timestamp;
 use crate::enrollment::{EnrollmentGroup, IndividualEnrollment};
@@ -170,11 +170,16 @@ pub struct Selection {
     pub limit: usize,
 }
 
+/// An audit entry, and where it stands.
+pub type Kept<H> = (Position, AuditEntry<H>);
+
 /// Keeps everything. Acknowledged means durable: when `commit` gives `Ok` for a change, that change
 /// survives the loss of the process and of power.
 pub trait Store: Send + Sync + 'static {
     /// A write of an embedded hub's records.
     type HubWrite: Send + 'static;
+    /// A record of an embedded hub, as an audit entry keeps it.
+    type HubRecord: Send + 'static;
 
     /// Carries out each change, whole or not at all, independent of the others; many callers'
     /// changes share one durable commit. The answers stand in the order of the changes.
@@ -301,6 +306,21 @@ pub trait Store: Send + Sync + 'static {
         registration_id: &str,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<DecisionTrace>, ReadError>> + Send;
+
+    /// Audit entries and where they stand, newest first. A change that has an author is kept with
+    /// its entries, in one commit: one for each record that it changes, or one for all changes of a
+    /// bulk call that do the same to the same kind of record.
+    fn audit(
+        &self,
+        search: &Search,
+    ) -> impl Future<Output = Result<Vec<Kept<Self::HubRecord>>, ReadError>> + Send;
+
+    /// Removes audit entries from before `before`; gives how many.
+    fn purge_audit(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
     /// True when the store can commit now: the readiness check.
     fn ready(&self) -> impl Future<Output = Result<(), ReadError>> + Send;

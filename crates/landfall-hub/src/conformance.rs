@@ -3,6 +3,7 @@
 //! [`registry_suite`] is called by the tests of `landfall-store` with a store of theirs. Each part
 //! works on hubs of its own, so a store may hold other records. A broken promise panics.
 
+mod audit;
 mod bulk;
 mod devices;
 mod modules;
@@ -16,6 +17,7 @@ use landfall_core::document::{Json, JsonObject, parse};
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_core::store::{Change, CommitError};
 
+use crate::audit::HubRecord;
 use crate::device::{Device, Hub};
 use crate::error::HubError;
 use crate::policy::default_policies;
@@ -25,7 +27,7 @@ use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::{TwinChange, TwinContent};
 
 /// Runs every check of the registry on `store`.
-pub async fn registry_suite<S: HubStore>(
+pub async fn registry_suite<S: HubStore<HubRecord = HubRecord>>(
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -40,6 +42,7 @@ pub async fn registry_suite<S: HubStore>(
         house("there.conformance.hub").await,
     );
     placement::run(&here, &there).await;
+    audit::run(&house("audit.conformance.hub").await).await;
 }
 
 /// A hub of one part of the suite.

@@ -5,6 +5,7 @@
 //! the hub's query language. All of it reaches records through the [`store::HubStore`] port.
 
 pub mod access;
+pub mod audit;
 #[cfg(feature = "conformance")]
 #[expect(clippy::expect_used, reason = "a suite fails by panicking")]
 pub mod conformance;

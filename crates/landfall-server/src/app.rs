@@ -23,15 +23,18 @@ use crate::own_api::{Naming, OwnApi};
 use crate::provisioning::Provisioning;
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
+use crate::worker::Retention;
 use crate::{admin, time, worker};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a server runs, whoever configured it.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What devices are told to wait between polls.
     pub retry_after: Duration,
-    /// How long finished operations can be polled.
-    pub operation_retention: Duration,
+    /// How long things are kept that only time removes.
+    pub retention: Retention,
     /// How long and how many decision traces are kept.
     pub traces: TraceRetention,
     /// Bounds of the listeners.
@@ -46,9 +49,12 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             retry_after: Duration::from_secs(2),
-            operation_retention: Duration::from_secs(24 * 3600),
+            retention: Retention {
+                operations: DAY,
+                audit: 400 * DAY,
+            },
             traces: TraceRetention {
-                age: Duration::from_secs(7 * 24 * 3600),
+                age: 7 * DAY,
                 count: 100_000,
             },
             limits: Limits::default(),
@@ -136,7 +142,7 @@ impl Running {
             backend.clone(),
             Arc::clone(&provisioning),
             traces.clone(),
-            settings.operation_retention,
+            settings.retention,
             stopped.clone(),
         ));
         Running {

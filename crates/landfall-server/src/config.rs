@@ -71,6 +71,8 @@ pub struct CertificateFiles {
 pub struct Retention {
     /// Finished operations; a device may ask for its outcome that long.
     pub operations: Duration,
+    /// Audit entries.
+    pub audit: Duration,
     /// Decision traces.
     pub traces: Duration,
     /// At most so many decision traces.
@@ -265,6 +267,7 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
         retry_after: Duration::from_secs(sources.number("device.retry_after_seconds")?),
         retention: Retention {
             operations: hours(sources.number("retention.operation_hours")?),
+            audit: hours(24 * sources.number("retention.audit_days")?),
             traces: hours(sources.number("retention.trace_hours")?),
             trace_count: sources.number("retention.trace_count")?,
         },

@@ -1,5 +1,5 @@
 //! What runs beside the requests: continues operations that a crash left unfinished, and drops
-//! finished ones after their time.
+//! finished ones and audit entries after their time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,24 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Most operations continued, and most dropped, in one go.
 const BATCH: usize = 500;
 
-/// Runs until `stop` says true. `retention` is how long finished operations can be polled.
+/// Most audit entries dropped in one go: one may be about a hundred records.
+const ENTRIES: usize = 100;
+
+/// How long things are kept that only time removes.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Finished operations, which devices may poll.
+    pub operations: Duration,
+    /// Audit entries.
+    pub audit: Duration,
+}
+
+/// Runs until `stop` says true.
 pub async fn run<S, H>(
     backend: Backend<S>,
     provisioning: Arc<Provisioning<S, H>>,
     traces: Traces,
-    retention: Duration,
+    retention: Retention,
     mut stop: Stop,
 ) where
     S: Store,
@@ -39,7 +51,7 @@ pub async fn run<S, H>(
             tracing::warn!(%error, "unfinished operations could not be continued; trying again");
         }
         if let Err(error) = purge(&backend, retention).await {
-            tracing::warn!(%error, "finished operations could not be dropped; trying again");
+            tracing::warn!(%error, "what is past its time could not be dropped; trying again");
         }
         grace = GRACE;
         tokio::select! {
@@ -92,9 +104,12 @@ where
 
 async fn purge<S: Store>(
     backend: &Backend<S>,
-    retention: Duration,
+    retention: Retention,
 ) -> Result<(), landfall_core::store::ReadError> {
-    let before = backend.clock.now().minus(retention);
+    let now = backend.clock.now();
+    let before = now.minus(retention.operations);
     while backend.store.purge_operations(before, BATCH).await? == BATCH {}
+    let before = now.minus(retention.audit);
+    while backend.store.purge_audit(before, ENTRIES).await? == ENTRIES {}
     Ok(())
 }

@@ -27,6 +27,54 @@ struct CertificateRecord {
     updated: Micros,
 }
 
+impl CertificateRecord {
+    fn of(ca: &CaCertificate) -> Self {
+        CertificateRecord {
+            v: Version,
+            name: AsText(ca.name.clone()),
+            der: der(&ca.certificate),
+            verified: ca.verified,
+            verification_code: ca.verification_code.clone(),
+            created: ca.created.into(),
+            updated: ca.updated.into(),
+        }
+    }
+
+    fn read(self, etag: Etag) -> Result<CaCertificate, Fault> {
+        Ok(CaCertificate {
+            name: self.name.0,
+            certificate: certificate(&self.der)?,
+            verified: self.verified,
+            verification_code: self.verification_code,
+            etag,
+            created: self.created.into(),
+            updated: self.updated.into(),
+        })
+    }
+}
+
+/// A certificate with its etag.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WholeCertificate {
+    certificate: CertificateRecord,
+    etag: AsText<Etag>,
+}
+
+impl WholeCertificate {
+    /// Writes it down.
+    pub(crate) fn of(ca: &CaCertificate) -> Self {
+        WholeCertificate {
+            certificate: CertificateRecord::of(ca),
+            etag: AsText(ca.etag.clone()),
+        }
+    }
+
+    /// Reads it back.
+    pub(crate) fn read(self) -> Result<CaCertificate, Fault> {
+        self.certificate.read(self.etag.0)
+    }
+}
+
 /// A certificate's bytes as records hold them.
 pub(crate) fn der(certificate: &Certificate) -> Bytes {
     Bytes(Zeroizing::new(certificate.der().to_vec()))
@@ -62,15 +110,7 @@ pub(crate) fn one<'a>(scope: &'a IdScope, name: &'a CertificateName) -> Read<'a,
 
 fn decode(row: &Row<'_>, _: &Sealer) -> Result<CaCertificate, Fault> {
     let record: CertificateRecord = from_text(TABLE, row.text(1)?)?;
-    Ok(CaCertificate {
-        name: record.name.0,
-        certificate: certificate(&record.der)?,
-        verified: record.verified,
-        verification_code: record.verification_code,
-        etag: id::<Etag>(row.text(0)?)?,
-        created: record.created.into(),
-        updated: record.updated.into(),
-    })
+    record.read(id::<Etag>(row.text(0)?)?)
 }
 
 /// Makes or replaces a certificate.
@@ -81,15 +121,7 @@ pub(crate) fn put(
     expect: &Expect,
 ) -> Result<(), Fault> {
     check(session, scope, &ca.name, expect)?;
-    let record = to_text(&CertificateRecord {
-        v: Version,
-        name: AsText(ca.name.clone()),
-        der: der(&ca.certificate),
-        verified: ca.verified,
-        verification_code: ca.verification_code.clone(),
-        created: ca.created.into(),
-        updated: ca.updated.into(),
-    })?;
+    let record = to_text(&CertificateRecord::of(ca))?;
     session.execute(
         "INSERT INTO ca_certificates (scope, key, etag, thumbprint, record)
          VALUES ($1, $2, $3, $4, $5)

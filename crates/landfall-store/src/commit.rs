@@ -20,7 +20,7 @@ use tokio::sync::oneshot::Sender;
 
 use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
-use crate::{operations, traces};
+use crate::{audit, operations, traces};
 
 /// Most requests in one commit.
 const MOST: usize = 64;
@@ -38,6 +38,15 @@ pub(crate) enum Request {
     /// Remove finished operations.
     Purge {
         /// Those last changed before.
+        before: Timestamp,
+        /// At most so many.
+        limit: usize,
+        /// How many went.
+        answer: Sender<Result<usize, CommitError>>,
+    },
+    /// Remove audit entries.
+    PurgeAudit {
+        /// Those from before.
         before: Timestamp,
         /// At most so many.
         limit: usize,
@@ -271,6 +280,14 @@ fn attempt(session: &Session, sealer: &Sealer, request: Request) -> Option<Answe
             let outcome = one(session, || operations::purge(session, before, limit));
             Some(Answer::Purged(answer, outcome))
         }
+        Request::PurgeAudit {
+            before,
+            limit,
+            answer,
+        } => {
+            let outcome = one(session, || audit::purge(session, before, limit));
+            Some(Answer::Purged(answer, outcome))
+        }
         Request::Traces { .. } | Request::Close(_) => None,
     }
 }
@@ -296,7 +313,7 @@ fn refuse(group: Vec<Request>, error: &CommitError) {
             | Request::Traces { answer, .. } => {
                 let _ = answer.send(Err(error.clone()));
             }
-            Request::Purge { answer, .. } => {
+            Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
                 let _ = answer.send(Err(error.clone()));
             }
             Request::Close(answer) => {

@@ -8,6 +8,7 @@ use landfall_hub::device::{Device, Module};
 use landfall_hub::store::{HubExpect, HubSelection};
 
 use self::record::{DeviceRecord, ModuleRecord};
+pub(crate) use self::record::{WholeDevice, WholeModule};
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::expectation::meets_revision;
 use crate::hubs;
@@ -236,7 +237,8 @@ pub(crate) fn delete_device(
     keep_tags(session, (hub, id.as_str(), ""), &before, "")
 }
 
-fn module_ids(
+/// The ids of a device's modules, in order.
+pub(crate) fn module_ids(
     session: &Session,
     hub: &HubHostName,
     device: &DeviceId,

@@ -10,6 +10,7 @@ use landfall_core::attestation::AttestationKind;
 use landfall_core::document::Document;
 use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
 use landfall_core::id::{DeviceId, EnrollmentGroupId, Etag, IdScope, RegistrationId};
+use landfall_core::secret::KeyPair;
 use landfall_core::store::Selection;
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +62,9 @@ impl Kind {
     }
 }
 
+/// An individual enrollment, without its keys.
 #[derive(Serialize, Deserialize)]
-struct IndividualRecord {
+pub(crate) struct IndividualRecord {
     v: Version,
     id: AsText<RegistrationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,12 +79,75 @@ struct IndividualRecord {
     terms: TermsRecord,
 }
 
+/// A group, without its keys.
 #[derive(Serialize, Deserialize)]
-struct GroupRecord {
+pub(crate) struct GroupRecord {
     v: Version,
     id: AsText<EnrollmentGroupId>,
     attestation: AttestationRecord,
     terms: TermsRecord,
+}
+
+impl IndividualRecord {
+    /// Writes down what does not stand in columns or in the sealed part.
+    fn apart(enrollment: &IndividualEnrollment) -> Result<Self, Fault> {
+        Ok(IndividualRecord {
+            v: Version,
+            id: AsText(enrollment.registration_id.clone()),
+            device_id: enrollment.device_id.clone().map(AsText),
+            device_information: Embedded::maybe(enrollment.device_information.as_ref())?,
+            attestation: (&enrollment.attestation).into(),
+            terms: TermsRecord::apart(&enrollment.terms)?,
+        })
+    }
+
+    /// Writes everything down but keys, webhook address included.
+    pub(crate) fn whole(enrollment: &IndividualEnrollment) -> Result<Self, Fault> {
+        Ok(IndividualRecord {
+            terms: TermsRecord::whole(&enrollment.terms)?,
+            ..IndividualRecord::apart(enrollment)?
+        })
+    }
+
+    /// Reads back what was written whole; keys are [`KeyPair::hidden`].
+    pub(crate) fn read_whole(self) -> Result<IndividualEnrollment, Fault> {
+        Ok(IndividualEnrollment {
+            registration_id: self.id.0,
+            device_id: self.device_id.map(|id| id.0),
+            device_information: self.device_information.as_ref().map(Embedded::document),
+            attestation: self.attestation.read(Some((&KeyPair::hidden()).into()))?,
+            terms: self.terms.read_whole()?,
+        })
+    }
+}
+
+impl GroupRecord {
+    /// Writes down what does not stand in columns or in the sealed part.
+    fn apart(group: &EnrollmentGroup) -> Result<Self, Fault> {
+        Ok(GroupRecord {
+            v: Version,
+            id: AsText(group.id.clone()),
+            attestation: (&group.attestation).into(),
+            terms: TermsRecord::apart(&group.terms)?,
+        })
+    }
+
+    /// Writes everything down but keys, webhook address included.
+    pub(crate) fn whole(group: &EnrollmentGroup) -> Result<Self, Fault> {
+        Ok(GroupRecord {
+            terms: TermsRecord::whole(&group.terms)?,
+            ..GroupRecord::apart(group)?
+        })
+    }
+
+    /// Reads back what was written whole; keys are [`KeyPair::hidden`].
+    pub(crate) fn read_whole(self) -> Result<EnrollmentGroup, Fault> {
+        Ok(EnrollmentGroup {
+            id: self.id.0,
+            attestation: self.attestation.read(Some((&KeyPair::hidden()).into()))?,
+            terms: self.terms.read_whole()?,
+        })
+    }
 }
 
 const COLUMNS: &str = "e.scope, e.key, e.etag, e.tags, e.record, e.secrets";

@@ -1,6 +1,7 @@
 //! Embedded hubs: rows, reads and writes. Their policies' keys are sealed.
 
 use landfall_core::id::{HubHostName, PolicyName};
+use landfall_core::secret::KeyPair;
 use landfall_core::store::CommitError;
 use landfall_hub::device::Hub;
 use landfall_hub::policy::{HubPolicy, Permissions};
@@ -27,6 +28,58 @@ struct HubRecord {
 
 fn first_revision() -> i64 {
     1
+}
+
+impl HubRecord {
+    fn of(hub: &Hub, revision: i64) -> Self {
+        HubRecord {
+            v: Version,
+            host_name: AsText(hub.host_name.clone()),
+            created: hub.created.into(),
+            revision,
+        }
+    }
+
+    fn read(self, policies: Vec<HubPolicy>) -> Hub {
+        Hub {
+            host_name: self.host_name.0,
+            policies,
+            created: self.created.into(),
+            revision: self.revision,
+        }
+    }
+}
+
+/// A hub with its policies' names and permissions, without their keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WholeHub {
+    hub: HubRecord,
+    policies: Vec<(AsText<PolicyName>, u8)>,
+}
+
+impl WholeHub {
+    /// Writes everything down but keys.
+    pub(crate) fn of(hub: &Hub) -> Self {
+        WholeHub {
+            hub: HubRecord::of(hub, hub.revision),
+            policies: hub
+                .policies
+                .iter()
+                .map(|policy| (AsText(policy.name.clone()), policy.permissions.bits()))
+                .collect(),
+        }
+    }
+
+    /// Reads it back; keys are [`KeyPair::hidden`].
+    pub(crate) fn read(self) -> Hub {
+        let policies = self.policies.into_iter();
+        let policies = policies.map(|(name, permissions)| HubPolicy {
+            name: name.0,
+            keys: KeyPair::hidden(),
+            permissions: Permissions::from_bits(permissions),
+        });
+        self.hub.read(policies.collect())
+    }
 }
 
 /// The sealed part.
@@ -63,19 +116,15 @@ pub(crate) fn one(hub: &HubHostName) -> Read<'_, Hub> {
 fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<Hub, Fault> {
     let record: HubRecord = from_text(TABLE, row.text(1)?)?;
     let policies: Vec<PolicyRecord> = open(sealer, TABLE, &[row.text(0)?], row.bytes(2)?)?;
-    Ok(Hub {
-        host_name: record.host_name.0,
-        policies: policies
-            .into_iter()
-            .map(|policy| HubPolicy {
-                name: policy.name.0,
-                keys: policy.keys.into(),
-                permissions: Permissions::from_bits(policy.permissions),
-            })
-            .collect(),
-        created: record.created.into(),
-        revision: record.revision,
-    })
+    let policies = policies
+        .into_iter()
+        .map(|policy| HubPolicy {
+            name: policy.name.0,
+            keys: policy.keys.into(),
+            permissions: Permissions::from_bits(policy.permissions),
+        })
+        .collect();
+    Ok(record.read(policies))
 }
 
 /// How many devices a hub has. Only the disabled ones are looked at one by one.
@@ -106,12 +155,8 @@ pub(crate) fn put(
     let key = hub.host_name.key();
     let before = revision(session, &hub.host_name)?;
     meets_revision(expect, before, || spoken(&hub.host_name))?;
-    let record = to_text(&HubRecord {
-        v: Version,
-        host_name: AsText(hub.host_name.clone()),
-        created: hub.created.into(),
-        revision: revisions::next(session, before)?,
-    })?;
+    let revision = revisions::next(session, before)?;
+    let record = to_text(&HubRecord::of(hub, revision))?;
     let policies: Vec<PolicyRecord> = hub
         .policies
         .iter()

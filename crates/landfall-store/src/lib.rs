@@ -6,6 +6,7 @@
 //! seals keys, `migrate` brings the schema up to date, [`dump`] writes everything to a file and loads it
 //! again. The server opens one store and closes it last.
 
+mod audit;
 mod certificates;
 mod commit;
 mod devices;

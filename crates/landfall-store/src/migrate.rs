@@ -6,7 +6,10 @@ use landfall_core::clock::Timestamp;
 use crate::dialect::{Fault, Session};
 
 /// The steps, by version from 1 on. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("../migrations/sqlite/0001_main_road.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_main_road.sql"),
+    include_str!("../migrations/sqlite/0002_audit.sql"),
+];
 
 /// Why a database has not this build's schema.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use landfall_core::attestation::{AttestationKind, Slots};
+use landfall_core::audit::{Action, ActorKind, Kind};
 use landfall_core::clock::Timestamp;
 use landfall_core::document::Document;
 use landfall_core::enrollment::{AllocationPolicy, ProvisioningStatus};
@@ -189,6 +190,16 @@ kept_words! {
         ReprovisionedToInitialAssignment = "reprovisionedToInitialAssignment"
     }
     DeviceStatus { Enabled = "enabled", Disabled = "disabled" }
+    Action { Create = "create", Update = "update", Delete = "delete" }
+    Kind {
+        Service = "service", Policy = "policy", Enrollment = "enrollment", Group = "group",
+        Certificate = "certificate", Registration = "registration", Hub = "hub",
+        Device = "device", Module = "module", Twin = "twin"
+    }
+    ActorKind {
+        ServicePolicy = "servicePolicy", HubPolicy = "hubPolicy",
+        ControlToken = "controlToken", Server = "server"
+    }
 }
 
 /// A word as an indexed column holds it.

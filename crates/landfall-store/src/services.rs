@@ -3,6 +3,7 @@
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{Etag, IdScope, PolicyName, ServiceName};
 use landfall_core::linked_hub::LinkedHub;
+use landfall_core::secret::KeyPair;
 use landfall_core::service::{AccessPolicy, ProvisioningService, Rights};
 use landfall_core::store::{CommitError, Contents, Expect};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,84 @@ struct ServiceRecord {
     linked_hubs: Vec<LinkedHubRecord>,
     require_verified_chain: bool,
     created: Micros,
+}
+
+impl ServiceRecord {
+    fn of(service: &ProvisioningService) -> Self {
+        ServiceRecord {
+            v: Version,
+            id_scope: AsText(service.id_scope.clone()),
+            name: AsText(service.name.clone()),
+            host_name: service.host_name.clone(),
+            allocation: AsText(service.allocation),
+            linked_hubs: service
+                .linked_hubs
+                .iter()
+                .map(LinkedHubRecord::from)
+                .collect(),
+            require_verified_chain: service.require_verified_chain,
+            created: service.created.into(),
+        }
+    }
+
+    fn read(
+        self,
+        policies: Vec<AccessPolicy>,
+        etag: Etag,
+        trust_version: i64,
+    ) -> ProvisioningService {
+        ProvisioningService {
+            id_scope: self.id_scope.0,
+            name: self.name.0,
+            host_name: self.host_name,
+            policies,
+            allocation: self.allocation.0,
+            linked_hubs: self.linked_hubs.into_iter().map(LinkedHub::from).collect(),
+            require_verified_chain: self.require_verified_chain,
+            etag,
+            trust_version,
+            created: self.created.into(),
+        }
+    }
+}
+
+/// A service with its policies' names and rights, without their keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WholeService {
+    service: ServiceRecord,
+    policies: Vec<(AsText<PolicyName>, u8)>,
+    etag: AsText<Etag>,
+    trust_version: i64,
+}
+
+impl WholeService {
+    /// Writes everything down but keys.
+    pub(crate) fn of(service: &ProvisioningService) -> Self {
+        WholeService {
+            service: ServiceRecord::of(service),
+            policies: service
+                .policies
+                .iter()
+                .map(|policy| (AsText(policy.name.clone()), policy.rights.bits()))
+                .collect(),
+            etag: AsText(service.etag.clone()),
+            trust_version: service.trust_version,
+        }
+    }
+
+    /// Reads it back; keys are [`KeyPair::hidden`].
+    pub(crate) fn read(self) -> ProvisioningService {
+        let policies = self
+            .policies
+            .into_iter()
+            .map(|(name, rights)| AccessPolicy {
+                name: name.0,
+                keys: KeyPair::hidden(),
+                rights: Rights::from_bits(rights),
+            });
+        self.service
+            .read(policies.collect(), self.etag.0, self.trust_version)
+    }
 }
 
 /// The sealed part.
@@ -62,29 +141,15 @@ pub(crate) fn one(scope: &IdScope) -> Read<'_, ProvisioningService> {
 fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<ProvisioningService, Fault> {
     let record: ServiceRecord = from_text(TABLE, row.text(3)?)?;
     let policies: Vec<PolicyRecord> = open(sealer, TABLE, &[row.text(0)?], row.bytes(4)?)?;
-    Ok(ProvisioningService {
-        id_scope: record.id_scope.0,
-        name: record.name.0,
-        host_name: record.host_name,
-        policies: policies
-            .into_iter()
-            .map(|policy| AccessPolicy {
-                name: policy.name.0,
-                keys: policy.keys.into(),
-                rights: Rights::from_bits(policy.rights),
-            })
-            .collect(),
-        allocation: record.allocation.0,
-        linked_hubs: record
-            .linked_hubs
-            .into_iter()
-            .map(LinkedHub::from)
-            .collect(),
-        require_verified_chain: record.require_verified_chain,
-        etag: id::<Etag>(row.text(1)?)?,
-        trust_version: row.integer(2)?,
-        created: record.created.into(),
-    })
+    let policies = policies
+        .into_iter()
+        .map(|policy| AccessPolicy {
+            name: policy.name.0,
+            keys: policy.keys.into(),
+            rights: Rights::from_bits(policy.rights),
+        })
+        .collect();
+    Ok(record.read(policies, id::<Etag>(row.text(1)?)?, row.integer(2)?))
 }
 
 /// How much there is in a service.
@@ -147,20 +212,7 @@ pub(crate) fn put(
 ) -> Result<(), Fault> {
     let scope = service.id_scope.key();
     check(session, &service.id_scope, expect)?;
-    let record = to_text(&ServiceRecord {
-        v: Version,
-        id_scope: AsText(service.id_scope.clone()),
-        name: AsText(service.name.clone()),
-        host_name: service.host_name.clone(),
-        allocation: AsText(service.allocation),
-        linked_hubs: service
-            .linked_hubs
-            .iter()
-            .map(LinkedHubRecord::from)
-            .collect(),
-        require_verified_chain: service.require_verified_chain,
-        created: service.created.into(),
-    })?;
+    let record = to_text(&ServiceRecord::of(service))?;
     let policies: Vec<PolicyRecord> = service
         .policies
         .iter()

@@ -25,6 +25,7 @@ use crate::systemd::{self, Notify};
 use crate::telemetry::TraceRetention;
 use crate::time::{SystemClock, SystemEntropy};
 use crate::tls;
+use crate::worker::Retention;
 
 /// Options of `landfall serve`.
 #[derive(Debug, Clone, Args)]
@@ -175,7 +176,10 @@ async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> any
 fn bounds(settings: &Settings) -> app::Settings {
     app::Settings {
         retry_after: settings.retry_after,
-        operation_retention: settings.retention.operations,
+        retention: Retention {
+            operations: settings.retention.operations,
+            audit: settings.retention.audit,
+        },
         traces: TraceRetention {
             age: settings.retention.traces,
             count: usize::try_from(settings.retention.trace_count).unwrap_or(usize::MAX),

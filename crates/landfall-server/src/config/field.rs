@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 19] = [
+pub const FIELDS: [Field; 20] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -132,6 +132,12 @@ pub const FIELDS: [Field; 19] = [
         kind: Kind::Number(1, 8760),
         default: "24",
         meaning: "how long a finished operation can be asked for",
+    },
+    Field {
+        name: "retention.audit_days",
+        kind: Kind::Number(1, 36_500),
+        default: "400",
+        meaning: "how long the audit trail is kept",
     },
     Field {
         name: "retention.trace_hours",

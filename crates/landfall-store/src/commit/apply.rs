@@ -6,9 +6,9 @@ use landfall_hub::store::HubWrite;
 
 use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
-use crate::{certificates, devices, enrollments, hubs, operations, registrations, services};
+use crate::{audit, certificates, devices, enrollments, hubs, operations, registrations, services};
 
-/// Holds the guards and carries out the writes. On an error the caller undoes what was written.
+/// Holds the guards, and carries out the writes with the audit entries that an author's have. On an error the caller undoes what was written.
 pub(super) fn change(
     session: &Session,
     sealer: &Sealer,
@@ -18,9 +18,15 @@ pub(super) fn change(
         hold(session, guard)?;
     }
     for one in &change.writes {
+        if let Some(author) = &change.author {
+            audit::note(session, sealer, author, one)?;
+        }
         write(session, sealer, one)?;
     }
     for one in &change.hub_writes {
+        if let Some(author) = &change.author {
+            audit::note_hub(session, sealer, author, one)?;
+        }
         hub_write(session, sealer, one)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use landfall_core::document::Document;
 use landfall_core::id::{DeviceId, Etag, ModuleId};
+use landfall_core::secret::KeyPair;
 use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
 use landfall_hub::twin::{Twin, TwinSection};
 use serde::{Deserialize, Serialize};
@@ -220,4 +221,61 @@ impl ModuleRecord {
             revision,
         })
     }
+}
+
+/// A device with its id and tags, without its keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WholeDevice {
+    id: AsText<DeviceId>,
+    tags: Embedded,
+    device: DeviceRecord,
+}
+
+impl WholeDevice {
+    /// Writes everything down but keys and revision.
+    pub(crate) fn of(device: &Device) -> Result<Self, Fault> {
+        Ok(WholeDevice {
+            id: AsText(device.id.clone()),
+            tags: Embedded::of(&device.twin.tags)?,
+            device: DeviceRecord::of(device)?,
+        })
+    }
+
+    /// Reads it back; keys are [`KeyPair::hidden`].
+    pub(crate) fn read(self) -> Result<Device, Fault> {
+        let tags = self.tags.document();
+        self.device
+            .read(self.id.0, 0, tags.as_str(), Some(hidden()))
+    }
+}
+
+/// A module with its ids and tags, without its keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WholeModule {
+    device: AsText<DeviceId>,
+    id: AsText<ModuleId>,
+    tags: Embedded,
+    module: ModuleRecord,
+}
+
+impl WholeModule {
+    /// Writes everything down but keys and revision.
+    pub(crate) fn of(module: &Module) -> Result<Self, Fault> {
+        Ok(WholeModule {
+            device: AsText(module.device_id.clone()),
+            id: AsText(module.id.clone()),
+            tags: Embedded::of(&module.twin.tags)?,
+            module: ModuleRecord::of(module)?,
+        })
+    }
+
+    /// Reads it back; keys are [`KeyPair::hidden`].
+    pub(crate) fn read(self) -> Result<Module, Fault> {
+        let (ids, tags) = ((self.device.0, self.id.0), self.tags.document());
+        self.module.read(ids, 0, tags.as_str(), Some(hidden()))
+    }
+}
+
+fn hidden() -> KeysRecord {
+    (&KeyPair::hidden()).into()
 }

@@ -57,6 +57,15 @@ const fn column(name: &'static str, kind: Kind) -> Column {
     }
 }
 
+/// A column that schema version 2 brought.
+const fn second(name: &'static str, kind: Kind) -> Column {
+    Column {
+        name,
+        kind,
+        since: 2,
+    }
+}
+
 const fn table(name: &'static str, keys: usize, columns: &'static [Column]) -> Table {
     Table {
         name,
@@ -229,6 +238,33 @@ pub(crate) const TABLES: &[Table] = &[
             column("value", Text),
             column("device", Text),
             column("module", Text),
+        ],
+    ),
+    table(
+        "audit_entries",
+        2,
+        &[
+            second("at", Integer),
+            second("number", Integer),
+            second("scope", Text),
+            second("hub", Text),
+            second("actor", Text),
+            second("policy", Text),
+            second("address", Text),
+            second("tracking_id", Text),
+            second("action", Text),
+            second("kind", Text),
+            second("subjects", Text),
+            second("record", Text),
+        ],
+    ),
+    table(
+        "audit_subjects",
+        3,
+        &[
+            second("key", Text),
+            second("at", Integer),
+            second("number", Integer),
         ],
     ),
 ];

@@ -9,10 +9,10 @@ use landfall_core::store::Expect;
 
 use super::identities::{identities, keep_identities};
 use super::record::EnrollmentSecrets;
-use super::{GroupRecord, IndividualRecord, Kind, TermsRecord};
+use super::{GroupRecord, IndividualRecord, Kind};
 use crate::dialect::{Fault, Session};
 use crate::expectation::meets;
-use crate::record::{AsText, Embedded, Version, column_word, seal, to_text};
+use crate::record::{column_word, seal, to_text};
 use crate::secret::Sealer;
 use crate::services;
 use crate::tags;
@@ -31,14 +31,7 @@ pub(crate) fn put_individual(
     meets(expect, etag, || {
         kind.spoken(enrollment.registration_id.as_str())
     })?;
-    let record = to_text(&IndividualRecord {
-        v: Version,
-        id: AsText(enrollment.registration_id.clone()),
-        device_id: enrollment.device_id.clone().map(AsText),
-        device_information: Embedded::maybe(enrollment.device_information.as_ref())?,
-        attestation: (&enrollment.attestation).into(),
-        terms: TermsRecord::apart(&enrollment.terms)?,
-    })?;
+    let record = to_text(&IndividualRecord::apart(enrollment)?)?;
     let held = identities(&enrollment.attestation);
     let row = Shared::of(
         kind,
@@ -87,12 +80,7 @@ pub(crate) fn put_group(
     let before = standing_group(session, scope, key)?;
     let etag = before.as_ref().map(|before| before.etag.as_str());
     meets(expect, etag, || kind.spoken(group.id.as_str()))?;
-    let record = to_text(&GroupRecord {
-        v: Version,
-        id: AsText(group.id.clone()),
-        attestation: (&group.attestation).into(),
-        terms: TermsRecord::apart(&group.terms)?,
-    })?;
+    let record = to_text(&GroupRecord::apart(group)?)?;
     let row = Shared::of(kind, sealer, scope, key, &group.attestation, &group.terms)?;
     session.execute(
         "INSERT INTO enrollment_groups (scope, key, etag, provisioning_status, attestation,

@@ -1,6 +1,7 @@
 //! The two ports, answered by the subject files.
 
 use landfall_core::attestation::AttestationKind;
+use landfall_core::audit::Search;
 use landfall_core::certificate::ca::CaCertificate;
 use landfall_core::clock::Timestamp;
 use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
@@ -11,8 +12,9 @@ use landfall_core::id::{
 use landfall_core::registration::Registration;
 use landfall_core::registration::operation::Operation;
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::{Change, CommitError, Contents, ReadError, Selection, Store};
+use landfall_core::store::{Change, CommitError, Contents, Kept, ReadError, Selection, Store};
 use landfall_core::trace::DecisionTrace;
+use landfall_hub::audit::HubRecord;
 use landfall_hub::device::{Device, Hub, Module};
 use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
@@ -20,7 +22,7 @@ use tokio::sync::oneshot;
 use super::SqliteStore;
 use crate::commit::{Request, closed};
 use crate::{
-    certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+    audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
 };
 
 fn read_error(error: CommitError) -> ReadError {
@@ -32,6 +34,7 @@ fn read_error(error: CommitError) -> ReadError {
 
 impl Store for SqliteStore {
     type HubWrite = HubWrite;
+    type HubRecord = HubRecord;
 
     async fn commit(&self, changes: Vec<Change<HubWrite>>) -> Vec<Result<(), CommitError>> {
         // All are queued before the first answer is awaited, so that they share commits.
@@ -216,6 +219,22 @@ impl Store for SqliteStore {
             )
         })
         .await
+    }
+
+    async fn audit(&self, search: &Search) -> Result<Vec<Kept<HubRecord>>, ReadError> {
+        let search = search.clone();
+        self.listing(move |session, sealer| session.all(&audit::search(&search), sealer))
+            .await
+    }
+
+    async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, ReadError> {
+        self.ask(|answer| Request::PurgeAudit {
+            before,
+            limit,
+            answer,
+        })
+        .await
+        .map_err(read_error)
     }
 
     async fn ready(&self) -> Result<(), ReadError> {

@@ -26,7 +26,9 @@ use landfall_store::SqliteStore;
 use landfall_store::dump::{BackupError, RestoreError, Restored, Rows, Traces, backup, restore};
 use landfall_store::secret::SealingKey;
 
-use crate::fixture::{Drawn, Folder, Ticking, hub_write, sealing_key, with_service, write};
+use crate::fixture::{
+    Drawn, Folder, Ticking, hub_write, sealing_key, with_service, write, write_by_operator,
+};
 use crate::hub::{device, hub, module};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -104,10 +106,11 @@ async fn fill(store: &SqliteStore) {
     for one in [
         HubWrite::PutHub(Box::new(hub), HubExpect::Absent),
         HubWrite::PutDevice(name.clone(), Box::new(device("dev")), HubExpect::Absent),
-        HubWrite::PutModule(name, Box::new(module("dev", "mod")), HubExpect::Absent),
     ] {
         hub_write(store, one).await.expect("kept");
     }
+    let module = HubWrite::PutModule(name, Box::new(module("dev", "mod")), HubExpect::Absent);
+    write_by_operator(store, Change::of_hub(vec![module])).await;
     let trace = DecisionTrace {
         tracking_id: samples.tracking_id(),
         id_scope: Some(scope),

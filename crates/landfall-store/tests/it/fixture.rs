@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use landfall_core::audit::Author;
 use landfall_core::clock::{Clock, Entropy, Timestamp};
 use landfall_core::conformance::Samples;
 use landfall_core::id::IdScope;
@@ -90,6 +91,12 @@ pub(crate) async fn write(store: &SqliteStore, write: Write) -> Result<(), Commi
 /// Commits one change of hub records.
 pub(crate) async fn hub_write(store: &SqliteStore, write: HubWrite) -> Result<(), CommitError> {
     only(store.commit(vec![Change::of_hub(vec![write])]).await)
+}
+
+/// Commits one change that an operator answers for.
+pub(crate) async fn write_by_operator(store: &SqliteStore, change: Change<HubWrite>) {
+    let author = Author::server(Timestamp::from_unix_seconds(1_700_000_000), &Drawn);
+    only(store.commit(vec![change.by(author)]).await).expect("kept");
 }
 
 fn only(mut answers: Vec<Result<(), CommitError>>) -> Result<(), CommitError> {

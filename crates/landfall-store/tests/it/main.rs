@@ -9,3 +9,4 @@ mod hub;
 mod opening;
 mod registry;
 mod sealing;
+mod upgrade;

@@ -3,16 +3,19 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use landfall_core::attestation::AttestationMechanism;
+use landfall_core::audit::Search;
 use landfall_core::conformance::Samples;
 use landfall_core::linked_hub::{HubCredential, Manner};
 use landfall_core::registration::Substatus;
 use landfall_core::registration::operation::Progress;
 use landfall_core::secret::KeyPair;
-use landfall_core::store::{Expect, Store, Write};
+use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_hub::device::DeviceAuthentication;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 
-use crate::fixture::{Drawn, Folder, bytes_in, hub_write, sealing_key, with_service, write};
+use crate::fixture::{
+    Drawn, Folder, bytes_in, sealing_key, with_service, write, write_by_operator,
+};
 use crate::hub::{device, hub, module};
 
 fn assert_hidden(bytes: &[u8], secret: &[u8], what: &str) {
@@ -49,12 +52,17 @@ async fn no_key_stands_in_any_file() {
         Substatus::InitialAssignment,
     );
     let operation = samples.operation(&scope, "dev", progress, 0);
+    let renewed = samples.individual("dev");
+    if let AttestationMechanism::SymmetricKey(keys) = &renewed.attestation {
+        secrets.push(keys.clone());
+    }
     for one in [
         Write::PutIndividual(scope.clone(), Box::new(individual), Expect::Absent),
+        Write::PutIndividual(scope.clone(), Box::new(renewed), Expect::Present),
         Write::PutGroup(scope.clone(), Box::new(group), Expect::Absent),
         Write::PutOperation(Box::new(operation)),
     ] {
-        write(&store, one).await.expect("kept");
+        write_by_operator(&store, Change::of(one)).await;
     }
     let (hub, device, module) = (hub("Hub.example"), device("dev"), module("dev", "mod"));
     secrets.extend(hub.policies.iter().map(|policy| policy.keys.clone()));
@@ -69,11 +77,17 @@ async fn no_key_stands_in_any_file() {
         HubWrite::PutDevice(name.clone(), Box::new(device), HubExpect::Absent),
         HubWrite::PutModule(name.clone(), Box::new(module), HubExpect::Absent),
     ] {
-        hub_write(&store, one).await.expect("kept");
+        write_by_operator(&store, Change::of_hub(vec![one])).await;
     }
     assert_eq!(store.hubs().await.expect("reads").len(), 1);
 
-    assert_eq!(secrets.len(), 2 + 2 + 1 + 5 + 2);
+    assert_eq!(secrets.len(), 2 + 2 + 1 + 1 + 5 + 2);
+    let all = Search {
+        limit: 100,
+        ..Search::default()
+    };
+    // The audit trail tells of all of them.
+    assert_eq!(store.audit(&all).await.expect("reads").len(), 6);
     let while_open = bytes_in(folder.path());
     store.close().await;
     for bytes in [while_open, bytes_in(folder.path())] {
