@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{step, test, tidy};
+use crate::{package, step, test, tidy};
 
 /// The version of cargo-deny that judges the dependencies.
 const CARGO_DENY: &str = "0.20.2";
@@ -29,7 +29,7 @@ pub fn run() -> anyhow::Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     dependencies()?;
-    step::run(step::cargo().args(["build", "--release", "--locked"]))?;
+    package::run()?;
     println!("\n==> tidy");
     tidy::run()?;
     test::run()

@@ -1,4 +1,5 @@
-//! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask tidy`.
+//! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask tidy`, `cargo xtask
+//! package`.
 //!
 //! Each task lives in a module of its own; this file only picks one and turns its failure into an
 //! exit code.
@@ -6,6 +7,7 @@
 mod ci;
 mod clients;
 mod machine;
+mod package;
 mod step;
 mod test;
 mod tidy;
@@ -17,11 +19,13 @@ Usage: cargo xtask <TASK>
 
 Tasks:
   ci      what continuous integration runs: format, lints, documentation, dependencies,
-          tidy, one release build, then `test`
+          `package`, tidy, then `test`
   test    every test: the workspace, its doc tests, and the contract tests, which drive
           unmodified clients against the real binary; installs what they need
           test --only NAME    only the contract tests whose name holds NAME
   tidy    the guard of the architecture
+  package the static release binary, a tarball, a Debian package and what an image is made of,
+          in target/package
 
 Example: cargo xtask test --only symmetric_key";
 
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["test", "--only", name] => test::run_contract_only(name),
         ["tidy"] => tidy::run(),
+        ["package"] => package::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
