@@ -6,10 +6,12 @@
 
 mod group;
 mod individual;
+mod inspection;
 mod trust;
 
 pub use group::{by_group, by_own_group};
 pub use individual::by_individual;
+pub use inspection::{Judgement, judge_chain};
 pub use trust::Trust;
 
 use crate::attestation::symmetric_key::diagnosis::Suspect;

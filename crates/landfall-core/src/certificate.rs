@@ -52,6 +52,9 @@ pub enum CertificateError {
     /// The text is a private key, or holds one.
     #[error("this holds a private key: give the certificate alone, and treat that key as exposed")]
     PrivateKey,
+    /// A certificate of a file that holds several cannot be read.
+    #[error("certificate {0} of the file: {1}")]
+    OfFile(usize, Box<CertificateError>),
     /// The PEM holds something else.
     #[error("this PEM holds no certificate (it holds '{0}')")]
     NoCertificate(String),
@@ -110,6 +113,15 @@ impl Certificate {
     /// [`CertificateError`] when the text is not one certificate. No error repeats the text.
     pub fn from_text(text: &str) -> Result<Self, CertificateError> {
         text::read(text)
+    }
+
+    /// Reads all certificates of a file, in their order: PEM with any number of them, the base64 forms
+    /// of [`Certificate::from_text`], or the DER of one.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when there is none, or one that cannot be read. No error repeats the file.
+    pub fn chain_from_file(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
+        text::read_file(bytes)
     }
 
     /// The certificate's bytes.
@@ -203,6 +215,20 @@ impl Certificate {
         }
     }
 
+    /// What it says of its key and of its uses.
+    pub fn profile(&self) -> CertificateProfile {
+        let facts = self.facts();
+        CertificateProfile {
+            key: signature::key_words(self),
+            is_ca: self.is_ca(),
+            path_length: match &facts.basic_constraints {
+                Field::Present(basic) => basic.path_length,
+                Field::Absent | Field::Malformed => None,
+            },
+            extended_key_usages: facts.extended_uses.clone(),
+        }
+    }
+
     pub(crate) fn facts(&self) -> &Facts {
         &self.0.facts
     }
@@ -232,6 +258,17 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
+/// The certificates of a file, and what stands beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFile {
+    /// The certificates, in the order of the file.
+    pub certificates: Vec<Certificate>,
+    /// Whether the file is the DER of one certificate, not text.
+    pub is_der: bool,
+    /// Whether it holds a private key too.
+    pub holds_private_key: bool,
+}
+
 /// What the service API shows of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {
@@ -251,6 +288,19 @@ pub struct CertificateInfo {
     pub serial_number: String,
     /// 1, 2 or 3.
     pub version: u32,
+}
+
+/// What a certificate says of its key and of its uses, for people who inspect it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateProfile {
+    /// The kind of its key: `RSA 2048`, `P-256`.
+    pub key: String,
+    /// Whether it says that it is a CA's.
+    pub is_ca: bool,
+    /// How many intermediates may stand below it, when it says so.
+    pub path_length: Option<u32>,
+    /// The names of its extended key usages; empty when it has none.
+    pub extended_key_usages: Vec<String>,
 }
 
 /// Writes bytes as upper-case hex digits.

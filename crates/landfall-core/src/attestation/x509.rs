@@ -7,7 +7,9 @@
 //!
 //! Source: docs/protocol/x509.md §2, docs/protocol/service-api.md §7.1.
 
+mod checks;
 mod group;
+mod inspection;
 mod issuer;
 mod leaf;
 mod name_constraints;
@@ -23,9 +25,15 @@ use crate::id::RegistrationId;
 use crate::linked_hub::HubCredential;
 use crate::trace::Finding;
 
+pub use checks::Checked;
+use checks::{Checks, FirstFailure};
 pub use group::{
     Anchor, AnchorSource, GroupMatch, Reference, check_individual_ca_reference, find_group,
     name_missing_references,
+};
+pub use inspection::{
+    Holder, Inspection, Link, inspect_group, inspect_individual, inspect_references,
+    inspect_unenrolled,
 };
 
 /// Checks a leaf against the client certificates of an individual enrollment.
@@ -42,12 +50,32 @@ pub fn check_individual(
     registration_id: &RegistrationId,
     now: Timestamp,
 ) -> Result<(), Finding> {
-    leaf::names(leaf, registration_id)?;
-    if !slots.iter().any(|enrolled| enrolled == leaf) {
-        return Err(not_the_enrolled_one(slots, leaf, registration_id));
+    check_enrolled(slots, leaf, registration_id, now, &mut FirstFailure)
+}
+
+fn check_enrolled(
+    slots: &Slots<Certificate>,
+    leaf: &Certificate,
+    registration_id: &RegistrationId,
+    now: Timestamp,
+    checks: &mut impl Checks,
+) -> Result<(), Finding> {
+    checks.take("x509.common_name", leaf::names(leaf, registration_id))?;
+    checks.take("x509.thumbprint", is_enrolled(slots, leaf, registration_id))?;
+    checks.take("x509.validity", leaf::valid_now(leaf, now))?;
+    checks.take("x509.extended_key_usage", leaf::may_authenticate(leaf))
+}
+
+fn is_enrolled(
+    slots: &Slots<Certificate>,
+    leaf: &Certificate,
+    registration_id: &RegistrationId,
+) -> Result<(), Finding> {
+    if slots.iter().any(|enrolled| enrolled == leaf) {
+        Ok(())
+    } else {
+        Err(not_the_enrolled_one(slots, leaf, registration_id))
     }
-    leaf::valid_now(leaf, now)?;
-    leaf::may_authenticate(leaf)
 }
 
 /// What the hub will ask of a device that proved itself with `leaf` through a group.

@@ -87,6 +87,11 @@ impl Trust {
         &self.verified
     }
 
+    /// The uploaded CA certificates, verified or not.
+    pub fn authorities(&self) -> impl Iterator<Item = &CaCertificate> {
+        self.authorities.values()
+    }
+
     /// The groups that name a CA certificate which is not uploaded any more, with its name.
     pub fn gone(&self) -> &[(EnrollmentGroupId, CertificateName)] {
         &self.gone

@@ -4,7 +4,7 @@
 //! dates and extensions. Where both see a part they must see the same bytes.
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer;
 
 use super::der::{self, Element};
@@ -75,6 +75,8 @@ pub(crate) struct Facts {
     pub(crate) key_usage: Field<KeyUsage>,
     /// Whether the extended key usages allow a client to authenticate.
     pub(crate) client_use: Field<bool>,
+    /// The names of the extended key usages, dotted where they have no short one.
+    pub(crate) extended_uses: Vec<String>,
     /// The value of `nameConstraints`, and whether it is critical.
     pub(crate) name_constraints: Option<(Box<[u8]>, bool)>,
     /// The value of `subjectAltName`.
@@ -231,6 +233,7 @@ impl Facts {
             basic_constraints: Field::Absent,
             key_usage: Field::Absent,
             client_use: Field::Absent,
+            extended_uses: Vec::new(),
             name_constraints: None,
             alternative_names: None,
             subject_key_id: None,
@@ -272,6 +275,7 @@ impl Facts {
             ("2.5.29.15", _) => self.key_usage = Field::Malformed,
             ("2.5.29.37", Parsed::ExtendedKeyUsage(value)) => {
                 self.client_use = Field::Present(value.client_auth || value.any);
+                self.extended_uses = extended_uses(value);
             }
             ("2.5.29.37", _) => self.client_use = Field::Malformed,
             ("2.5.29.30", _) => {
@@ -287,6 +291,24 @@ impl Facts {
             _ => {}
         }
     }
+}
+
+fn extended_uses(value: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    let known = [
+        (value.any, "anyExtendedKeyUsage"),
+        (value.client_auth, "clientAuth"),
+        (value.server_auth, "serverAuth"),
+        (value.code_signing, "codeSigning"),
+        (value.email_protection, "emailProtection"),
+        (value.time_stamping, "timeStamping"),
+        (value.ocsp_signing, "OCSPSigning"),
+    ];
+    let known = known.into_iter().filter(|(there, _)| *there);
+    let others = value.other.iter().map(|oid| der::dotted(oid.as_bytes()));
+    known
+        .map(|(_, name)| name.to_owned())
+        .chain(others)
+        .collect()
 }
 
 fn named(element: &Element<'_>) -> Result<Name, CertificateError> {

@@ -201,6 +201,23 @@ fn kind_of(certificate: &Certificate) -> Result<Kind, KeyFault> {
     }
 }
 
+/// The kind of a public key, as people call it: `RSA 2048`, `P-256`.
+pub(crate) fn key_words(certificate: &Certificate) -> String {
+    match kind_of(certificate) {
+        Ok(Kind::Rsa) => {
+            let parts = der::only(&certificate.facts().key_bits, der::SEQUENCE);
+            let parts = parts.and_then(|key| key.children()).unwrap_or_default();
+            let bits = parts.first().map(|modulus| bit_length(modulus.content));
+            format!("RSA {}", bits.unwrap_or_default())
+        }
+        Ok(Kind::P256) => "P-256".to_owned(),
+        Ok(Kind::P384) => "P-384".to_owned(),
+        Ok(Kind::P521) => "P-521".to_owned(),
+        Ok(Kind::Ed25519) => "Ed25519".to_owned(),
+        Err(fault) => fault.to_string(),
+    }
+}
+
 fn rsa_strength(key: &[u8]) -> Result<(), KeyFault> {
     let parts = der::only(key, der::SEQUENCE)
         .and_then(|key| key.children())

@@ -515,3 +515,68 @@ fn possession_is_not_proved_by_a_certificate_out_of_its_time() {
         .certificate;
     assert_eq!(verify_possession(&ca, &within_skew, now()), Ok(()));
 }
+
+#[test]
+fn a_file_gives_all_its_certificates_in_order_whatever_its_form() {
+    let (one, two) = (
+        Forge::leaf("one").self_signed(),
+        Forge::ca("two").self_signed(),
+    );
+    let block = |made: &Made| {
+        let body = STANDARD.encode(made.certificate.der());
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\r\n")
+    };
+    let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    let read = |bytes: &[u8]| Certificate::chain_from_file(bytes);
+    let both = read(format!("a note\n{}{key}{}", block(&one), block(&two)).as_bytes());
+    let both = both.expect("a chain");
+    assert_eq!(
+        both.certificates,
+        [one.certificate.clone(), two.certificate.clone()]
+    );
+    assert!(both.holds_private_key && !both.is_der);
+    let der = read(one.certificate.der()).expect("a certificate");
+    assert_eq!(der.certificates, [one.certificate.clone()]);
+    assert!(der.is_der && !der.holds_private_key);
+    let bare = STANDARD.encode(one.certificate.der());
+    assert_eq!(
+        read(bare.as_bytes()).expect("one").certificates,
+        [one.certificate.clone()]
+    );
+
+    let request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+    let damaged = format!(
+        "{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+        block(&one)
+    );
+    for (file, wanted) in [
+        ("", CertificateError::Empty),
+        (key, CertificateError::PrivateKey),
+        (
+            request,
+            CertificateError::NoCertificate("CERTIFICATE REQUEST".to_owned()),
+        ),
+        ("certainly not a certificate!", CertificateError::NotText),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA",
+            CertificateError::BrokenPem,
+        ),
+    ] {
+        assert_eq!(read(file.as_bytes()), Err(wanted), "{file}");
+    }
+    let failure = read(damaged.as_bytes()).expect_err("refused").to_string();
+    assert!(
+        failure.starts_with("certificate 2 of the file: "),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_profile_says_what_the_key_is_and_what_the_certificate_is_for() {
+    let device = Forge::leaf("dev1").uses(CLIENT_AUTH).self_signed();
+    let profile = device.certificate.profile();
+    assert_eq!(profile.key, "P-256");
+    assert_eq!(profile.extended_key_usages, ["clientAuth"]);
+    assert!(!profile.is_ca && profile.path_length.is_none());
+    assert!(Forge::ca("root").self_signed().certificate.profile().is_ca);
+}

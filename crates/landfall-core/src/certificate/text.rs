@@ -8,10 +8,13 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::{Certificate, CertificateError, der};
+use super::{Certificate, CertificateError, CertificateFile, der};
 
 /// Longest text that is looked at: a PEM file of one certificate with its readable form, in base64.
 const LONGEST: usize = 64 * 1024;
+
+/// Longest file of certificates that is looked at.
+const LONGEST_FILE: usize = 1024 * 1024;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -45,40 +48,110 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     BASE64.decode(&*packed).ok().map(Zeroizing::new)
 }
 
-/// Reads the certificate blocks of a PEM file. What stands outside of blocks is a comment.
-fn pem(text: &str) -> Result<Certificate, CertificateError> {
-    let mut bodies = Vec::new();
-    let mut other = None;
+/// The blocks of a PEM file: their labels and bodies. What stands outside of blocks is a comment.
+fn blocks(text: &str) -> Result<Vec<(&str, &str)>, CertificateError> {
+    let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once(BEGIN) {
         let (label, after) = after
             .split_once("-----")
             .ok_or(CertificateError::BrokenPem)?;
-        if label.contains("PRIVATE KEY") {
-            return Err(CertificateError::PrivateKey);
-        }
         let (body, after) = after.split_once(END).ok_or(CertificateError::BrokenPem)?;
         rest = after
             .strip_prefix(label)
             .and_then(|closing| closing.strip_prefix("-----"))
             .ok_or(CertificateError::BrokenPem)?;
-        match label {
-            "CERTIFICATE" | "X509 CERTIFICATE" => bodies.push(body),
-            _ => other = Some(label),
-        }
+        blocks.push((label, body));
     }
+    Ok(blocks)
+}
+
+fn is_certificate(label: &str) -> bool {
+    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE")
+}
+
+fn no_certificate(blocks: &[(&str, &str)]) -> CertificateError {
+    let label = blocks.last().map(|(label, _)| *label).unwrap_or_default();
+    CertificateError::NoCertificate(label.chars().filter(|c| !c.is_control()).take(40).collect())
+}
+
+fn pem(text: &str) -> Result<Certificate, CertificateError> {
+    // A key that stands in a damaged block is a key all the same.
+    if names_private_key(text) {
+        return Err(CertificateError::PrivateKey);
+    }
+    let blocks = blocks(text)?;
+    let bodies: Vec<&str> = blocks
+        .iter()
+        .filter(|(label, _)| is_certificate(label))
+        .map(|(_, body)| *body)
+        .collect();
     match bodies.as_slice() {
         [body] => plain(&decode(body).ok_or(CertificateError::BrokenPem)?),
-        [] => Err(CertificateError::NoCertificate(
-            other
-                .unwrap_or_default()
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(40)
-                .collect(),
-        )),
+        [] => Err(no_certificate(&blocks)),
         several => Err(CertificateError::Several(several.len())),
     }
+}
+
+fn names_private_key(text: &str) -> bool {
+    text.split(BEGIN).skip(1).any(|block| {
+        block
+            .split_once("-----")
+            .is_some_and(|(label, _)| label.contains("PRIVATE KEY"))
+    })
+}
+
+/// Reads every certificate of a file that somebody inspects. Unlike an upload it may hold their key.
+pub(super) fn read_file(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim_start_matches('\u{feff}').trim(),
+        Err(_) => {
+            return Ok(CertificateFile {
+                certificates: vec![plain(bytes)?],
+                is_der: true,
+                holds_private_key: false,
+            });
+        }
+    };
+    if !text.contains(BEGIN) {
+        return Ok(CertificateFile {
+            certificates: vec![read(text)?],
+            is_der: false,
+            holds_private_key: false,
+        });
+    }
+    if text.len() > LONGEST_FILE {
+        return Err(CertificateError::TooLarge(text.len()));
+    }
+    let blocks = blocks(text)?;
+    let holds_private_key = names_private_key(text);
+    let bodies: Vec<&str> = blocks
+        .iter()
+        .filter(|(label, _)| is_certificate(label))
+        .map(|(_, body)| *body)
+        .collect();
+    if bodies.is_empty() {
+        return Err(if holds_private_key {
+            CertificateError::PrivateKey
+        } else {
+            no_certificate(&blocks)
+        });
+    }
+    let read = |(place, body): (usize, &&str)| {
+        decode(body)
+            .ok_or(CertificateError::BrokenPem)
+            .and_then(|der| plain(&der))
+            .map_err(|error| CertificateError::OfFile(place + 1, Box::new(error)))
+    };
+    Ok(CertificateFile {
+        certificates: bodies
+            .iter()
+            .enumerate()
+            .map(read)
+            .collect::<Result<_, _>>()?,
+        is_der: false,
+        holds_private_key,
+    })
 }
 
 fn plain(bytes: &[u8]) -> Result<Certificate, CertificateError> {

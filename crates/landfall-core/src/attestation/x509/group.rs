@@ -2,6 +2,7 @@
 //!
 //! Source: docs/protocol/x509.md §2.2, §2.3; docs/protocol/service-api.md §3.4, §7.
 
+use super::checks::FirstFailure;
 use super::leaf;
 use super::path::{Climb, Stored};
 use crate::certificate::Certificate;
@@ -34,6 +35,21 @@ pub struct Anchor {
     pub source: AnchorSource,
 }
 
+impl Anchor {
+    pub(super) fn stored(&self) -> Stored<'_> {
+        Stored {
+            certificate: &self.certificate,
+            unverified: match &self.source {
+                AnchorSource::CaReference {
+                    name,
+                    verified: false,
+                } => Some(name),
+                _ => None,
+            },
+        }
+    }
+}
+
 /// The group that a chain belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupMatch {
@@ -52,6 +68,15 @@ pub struct Reference {
     pub certificate: Option<Certificate>,
     /// Whether possession was proved.
     pub verified: bool,
+}
+
+impl Reference {
+    pub(super) fn stored(&self) -> Option<Stored<'_>> {
+        Some(Stored {
+            certificate: self.certificate.as_ref()?,
+            unverified: (!self.verified).then_some(&self.name),
+        })
+    }
 }
 
 /// Finds the group of a presented chain, leaf first: the first stored certificate of any group on
@@ -73,20 +98,8 @@ pub fn find_group(
     require_verified_chain: bool,
 ) -> Result<GroupMatch, Finding> {
     let (leaf, presented) = chain.split_first().ok_or_else(super::no_certificate)?;
-    leaf::check_issued(leaf, registration_id, now)?;
-    let stored: Vec<Stored<'_>> = anchors
-        .iter()
-        .map(|anchor| Stored {
-            certificate: &anchor.certificate,
-            unverified: match &anchor.source {
-                AnchorSource::CaReference {
-                    name,
-                    verified: false,
-                } => Some(name),
-                _ => None,
-            },
-        })
-        .collect();
+    leaf::check_issued(leaf, registration_id, now, &mut FirstFailure)?;
+    let stored: Vec<Stored<'_>> = anchors.iter().map(Anchor::stored).collect();
     let mut climb = Climb::new(leaf, presented, &stored, verified, now);
     let found = climb.reach_anchor()?;
     let group = anchors
@@ -115,16 +128,8 @@ pub fn check_individual_ca_reference(
     now: Timestamp,
 ) -> Result<Vec<String>, Finding> {
     let (leaf, presented) = chain.split_first().ok_or_else(super::no_certificate)?;
-    leaf::check_issued(leaf, registration_id, now)?;
-    let stored: Vec<Stored<'_>> = references
-        .iter()
-        .filter_map(|reference| {
-            Some(Stored {
-                certificate: reference.certificate.as_ref()?,
-                unverified: (!reference.verified).then_some(&reference.name),
-            })
-        })
-        .collect();
+    leaf::check_issued(leaf, registration_id, now, &mut FirstFailure)?;
+    let stored: Vec<Stored<'_>> = references.iter().filter_map(Reference::stored).collect();
     let mut climb = Climb::new(leaf, presented, &stored, verified, now);
     match climb.reach_anchor() {
         Ok(_) => Ok(climb.subjects()),

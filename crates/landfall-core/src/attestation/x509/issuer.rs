@@ -2,6 +2,7 @@
 //!
 //! Source: docs/protocol/x509.md §2.3.
 
+use super::checks::Checks;
 use super::{leaf, name_constraints};
 use crate::certificate::{Certificate, Field};
 use crate::clock::Timestamp;
@@ -25,86 +26,108 @@ pub(super) fn check(
     below: &[&Certificate],
     anchor: bool,
     now: Timestamp,
+    checks: &mut impl Checks,
 ) -> Result<(), Finding> {
-    let facts = issuer.facts();
-    let name = issuer.subject_name();
     // Is it a CA at all, for chains this long, and now?
-    if facts.version != 3 {
-        return Err(Finding::new(
-            "x509.issuer_version",
-            "an issuer of X.509 version 3: earlier ones cannot say that they are CAs",
-            format!("'{name}' is version {}", facts.version),
-            "issue the CA certificate as version 3 with basicConstraints = CA:TRUE",
-        ));
+    checks.take("x509.issuer_version", has_version(issuer))?;
+    checks.take("x509.issuer_is_no_ca", is_a_ca(issuer))?;
+    checks.take("x509.issuer_key_usage", may_sign(issuer))?;
+    checks.take("x509.path_length", has_length(issuer, below))?;
+    checks.take("x509.issuer_validity", valid_now(issuer, now))?;
+    // Does it hold anything that forbids this use, or that is not understood here?
+    if !anchor {
+        checks.take("x509.issuer_extended_key_usage", may_be_for_clients(issuer))?;
     }
-    let Field::Present(basic) = &facts.basic_constraints else {
-        return Err(not_a_ca(name));
-    };
-    if !basic.ca {
-        return Err(not_a_ca(name));
+    checks.take("x509.repeated_extension", leaf::has_no_repetition(issuer))?;
+    checks.take("x509.issuer_critical_extension", is_understood(issuer))?;
+    checks.take(
+        "x509.name_constraints",
+        name_constraints::check(issuer, below),
+    )
+}
+
+fn has_version(issuer: &Certificate) -> Result<(), Finding> {
+    let version = issuer.facts().version;
+    if version == 3 {
+        return Ok(());
     }
-    match &facts.key_usage {
-        Field::Absent => {}
-        Field::Present(usage) if usage.certificate_sign => {}
-        Field::Present(_) | Field::Malformed => {
-            return Err(Finding::new(
-                "x509.issuer_key_usage",
-                "an issuer whose key usage, when present, has keyCertSign",
-                format!("the key usage of '{name}' has not"),
-                "issue the CA certificate with keyUsage = keyCertSign",
-            ));
-        }
+    Err(Finding::new(
+        "x509.issuer_version",
+        "an issuer of X.509 version 3: earlier ones cannot say that they are CAs",
+        format!("'{}' is version {version}", issuer.subject_name()),
+        "issue the CA certificate as version 3 with basicConstraints = CA:TRUE",
+    ))
+}
+
+fn is_a_ca(issuer: &Certificate) -> Result<(), Finding> {
+    if issuer.is_ca() {
+        return Ok(());
     }
-    check_length(issuer, basic.path_length, below)?;
+    Err(Finding::new(
+        "x509.issuer_is_no_ca",
+        "an issuer whose basic constraints say CA:TRUE",
+        format!("'{}' does not say so", issuer.subject_name()),
+        "sign device certificates with a CA certificate only",
+    ))
+}
+
+fn may_sign(issuer: &Certificate) -> Result<(), Finding> {
+    match &issuer.facts().key_usage {
+        Field::Absent => Ok(()),
+        Field::Present(usage) if usage.certificate_sign => Ok(()),
+        Field::Present(_) | Field::Malformed => Err(Finding::new(
+            "x509.issuer_key_usage",
+            "an issuer whose key usage, when present, has keyCertSign",
+            format!("the key usage of '{}' has not", issuer.subject_name()),
+            "issue the CA certificate with keyUsage = keyCertSign",
+        )),
+    }
+}
+
+fn valid_now(issuer: &Certificate, now: Timestamp) -> Result<(), Finding> {
     leaf::in_time(issuer, now).map_err(|seen| {
         Finding::new(
             "x509.issuer_validity",
             "every CA certificate of the chain is valid now, the trusted one too",
-            format!("'{name}': {seen}"),
+            format!("'{}': {seen}", issuer.subject_name()),
             "renew the CA certificate and put the new one beside the old, then move the devices",
         )
-    })?;
-    // Does it hold anything that forbids this use, or that is not understood here?
-    if !anchor && matches!(facts.client_use, Field::Present(false) | Field::Malformed) {
-        return Err(Finding::new(
+    })
+}
+
+fn may_be_for_clients(issuer: &Certificate) -> Result<(), Finding> {
+    match issuer.facts().client_use {
+        Field::Absent | Field::Present(true) => Ok(()),
+        Field::Present(false) | Field::Malformed => Err(Finding::new(
             "x509.issuer_extended_key_usage",
             "an intermediate whose extended key usages, when present, include clientAuth",
-            format!("'{name}' is for other uses"),
+            format!("'{}' is for other uses", issuer.subject_name()),
             "issue the intermediate without extendedKeyUsage, or with clientAuth in it",
-        ));
+        )),
     }
-    if let Some(repeated) = &facts.repeated_extension {
-        return Err(leaf::extension_twice(issuer, repeated));
-    }
-    if let Some(unknown) = facts
-        .critical
+}
+
+fn is_understood(issuer: &Certificate) -> Result<(), Finding> {
+    let critical = &issuer.facts().critical;
+    match critical
         .iter()
         .find(|oid| !KNOWN_CRITICAL.contains(&oid.as_str()))
     {
-        return Err(Finding::new(
+        Some(unknown) => Err(Finding::new(
             "x509.issuer_critical_extension",
             "no critical extension in a CA certificate but those understood here",
-            format!("'{name}' has {unknown}"),
+            format!("'{}' has {unknown}", issuer.subject_name()),
             "issue the CA certificate with that extension not critical",
-        ));
+        )),
+        None => Ok(()),
     }
-    name_constraints::check(issuer, below)
 }
 
-fn not_a_ca(name: &str) -> Finding {
-    Finding::new(
-        "x509.issuer_is_no_ca",
-        "an issuer whose basic constraints say CA:TRUE",
-        format!("'{name}' does not say so"),
-        "sign device certificates with a CA certificate only",
-    )
-}
-
-fn check_length(
-    issuer: &Certificate,
-    allowed: Option<u32>,
-    below: &[&Certificate],
-) -> Result<(), Finding> {
+fn has_length(issuer: &Certificate, below: &[&Certificate]) -> Result<(), Finding> {
+    let allowed = match &issuer.facts().basic_constraints {
+        Field::Present(basic) => basic.path_length,
+        Field::Absent | Field::Malformed => None,
+    };
     let between = below
         .iter()
         .skip(1)

@@ -2,6 +2,7 @@
 //!
 //! Source: docs/protocol/x509.md §2, §2.1, §2.3.
 
+use super::checks::Checks;
 use crate::certificate::{Certificate, Field, SKEW};
 use crate::clock::{Timestamp, spoken};
 use crate::id::RegistrationId;
@@ -39,6 +40,23 @@ pub(super) fn names(leaf: &Certificate, registration_id: &RegistrationId) -> Res
              PrintableString",
         )),
     }
+}
+
+/// What is to be said of a leaf whose subject gives no registration id at all.
+pub(super) fn names_no_id(leaf: &Certificate) -> Finding {
+    let seen = match leaf.common_name() {
+        Ok(name) => RegistrationId::parse(&name)
+            .err()
+            .map_or_else(String::new, |error| error.to_string()),
+        Err(fault) => format!("{fault} (subject '{}')", leaf.subject_name()),
+    };
+    Finding::new(
+        "x509.common_name",
+        "exactly one CN in the leaf's subject, which can be a registration id",
+        seen,
+        "issue a certificate whose subject has one CN, the registration id, as UTF8String or \
+         PrintableString",
+    )
 }
 
 /// The leaf's validity period includes now, give or take the skew of clocks.
@@ -94,13 +112,16 @@ pub(super) fn check_issued(
     leaf: &Certificate,
     registration_id: &RegistrationId,
     now: Timestamp,
+    checks: &mut impl Checks,
 ) -> Result<(), Finding> {
-    names(leaf, registration_id)?;
-    valid_now(leaf, now)?;
-    is_no_ca(leaf)?;
-    may_sign_handshakes(leaf)?;
-    may_authenticate(leaf)?;
-    is_understood(leaf)
+    checks.take("x509.common_name", names(leaf, registration_id))?;
+    checks.take("x509.validity", valid_now(leaf, now))?;
+    checks.take("x509.leaf_is_a_ca", is_no_ca(leaf))?;
+    checks.take("x509.key_usage", may_sign_handshakes(leaf))?;
+    checks.take("x509.extended_key_usage", may_authenticate(leaf))?;
+    checks.take("x509.version", has_version(leaf))?;
+    checks.take("x509.repeated_extension", has_no_repetition(leaf))?;
+    checks.take("x509.critical_extension", is_understood(leaf))
 }
 
 fn is_no_ca(leaf: &Certificate) -> Result<(), Finding> {
@@ -134,21 +155,34 @@ fn may_sign_handshakes(leaf: &Certificate) -> Result<(), Finding> {
     ))
 }
 
+fn has_version(leaf: &Certificate) -> Result<(), Finding> {
+    if leaf.facts().version != 2 {
+        return Ok(());
+    }
+    Err(Finding::new(
+        "x509.version",
+        "a leaf of X.509 version 1 or 3",
+        format!("'{}' is version 2", leaf.subject_name()),
+        "issue the device's certificate as version 3",
+    ))
+}
+
+/// No extension stands in the certificate twice.
+pub(super) fn has_no_repetition(certificate: &Certificate) -> Result<(), Finding> {
+    match &certificate.facts().repeated_extension {
+        None => Ok(()),
+        Some(oid) => Err(Finding::new(
+            "x509.repeated_extension",
+            "each extension once",
+            format!("'{}' has {oid} twice", certificate.subject_name()),
+            "issue the certificate with each extension once",
+        )),
+    }
+}
+
 fn is_understood(leaf: &Certificate) -> Result<(), Finding> {
-    let facts = leaf.facts();
-    if facts.version == 2 {
-        return Err(Finding::new(
-            "x509.version",
-            "a leaf of X.509 version 1 or 3",
-            format!("'{}' is version 2", leaf.subject_name()),
-            "issue the device's certificate as version 3",
-        ));
-    }
-    if let Some(repeated) = &facts.repeated_extension {
-        return Err(extension_twice(leaf, repeated));
-    }
-    match facts
-        .critical
+    let critical = &leaf.facts().critical;
+    match critical
         .iter()
         .find(|oid| !KNOWN_CRITICAL.contains(&oid.as_str()))
     {
@@ -161,13 +195,4 @@ fn is_understood(leaf: &Certificate) -> Result<(), Finding> {
         )),
         None => Ok(()),
     }
-}
-
-pub(super) fn extension_twice(certificate: &Certificate, oid: &str) -> Finding {
-    Finding::new(
-        "x509.repeated_extension",
-        "each extension once",
-        format!("'{}' has {oid} twice", certificate.subject_name()),
-        "issue the certificate with each extension once",
-    )
 }

@@ -6,6 +6,7 @@
 
 mod stops;
 
+use super::checks::FirstFailure;
 use super::issuer;
 use crate::certificate::{Certificate, SignatureFault, signature};
 use crate::clock::Timestamp;
@@ -72,6 +73,20 @@ pub(super) struct Climb<'a> {
     signatures_left: usize,
     /// The first unverified certificate that issued a link.
     unverified: Option<usize>,
+    /// The proposals that were met, when somebody watches.
+    steps: Option<Vec<Step<'a>>>,
+}
+
+/// A certificate that was proposed as the issuer of another, as a watched climb met it.
+pub(super) struct Step<'a> {
+    /// The way up to the one whose issuer was sought, leaf first.
+    pub(super) below: Vec<&'a Certificate>,
+    /// The proposed issuer.
+    pub(super) issuer: &'a Certificate,
+    /// Whether it is trusted by itself.
+    pub(super) trusted: bool,
+    /// Why it is not the issuer, or why its signature does not count.
+    pub(super) fault: Option<Finding>,
 }
 
 impl<'a> Climb<'a> {
@@ -91,7 +106,19 @@ impl<'a> Climb<'a> {
             used: vec![leaf],
             signatures_left: SIGNATURES,
             unverified: None,
+            steps: None,
         }
+    }
+
+    /// The same walk, keeping what it meets.
+    pub(super) fn watched(mut self) -> Self {
+        self.steps = Some(Vec::new());
+        self
+    }
+
+    /// What a watched walk met.
+    pub(super) fn into_steps(self) -> Vec<Step<'a>> {
+        self.steps.unwrap_or_default()
     }
 
     /// The subjects on the way, the leaf's first.
@@ -154,7 +181,12 @@ impl<'a> Climb<'a> {
             if anchor_broke_a_rule && !anchor {
                 break;
             }
-            match self.signed(current, proposal) {
+            let trusted = matches!(standing, Standing::Anchor(_) | Standing::Verified);
+            let signed = self.signed(current, proposal);
+            if signed != Err(None) {
+                self.keep(proposal, trusted, signed.err().flatten());
+            }
+            match signed {
                 Ok(()) => {}
                 Err(Some(SignatureFault::Mismatch)) => {
                     mismatches += 1;
@@ -170,8 +202,8 @@ impl<'a> Climb<'a> {
                     )));
                 }
             }
-            let trusted = matches!(standing, Standing::Anchor(_) | Standing::Verified);
-            if let Err(finding) = issuer::check(proposal, &self.way, trusted, self.now) {
+            let checked = issuer::check(proposal, &self.way, trusted, self.now, &mut FirstFailure);
+            if let Err(finding) = checked {
                 anchor_broke_a_rule |= anchor;
                 first.get_or_insert(finding);
                 continue;
@@ -242,6 +274,27 @@ impl<'a> Climb<'a> {
     ) -> Result<(), Option<SignatureFault>> {
         self.signatures_left = self.signatures_left.checked_sub(1).ok_or(None)?;
         signature::verify(current, issuer).map_err(Some)
+    }
+
+    /// Keeps a proposal for whoever watches.
+    fn keep(&mut self, issuer: &'a Certificate, trusted: bool, fault: Option<SignatureFault>) {
+        let Some(steps) = &mut self.steps else {
+            return;
+        };
+        let fault = self
+            .way
+            .last()
+            .zip(fault)
+            .map(|(current, fault)| match fault {
+                SignatureFault::Mismatch => stops::forged(current, 1),
+                weak => stops::weak(current, issuer, weak),
+            });
+        steps.push(Step {
+            below: self.way.clone(),
+            issuer,
+            trusted,
+            fault,
+        });
     }
 
     fn not_verified(&self) -> Option<Finding> {

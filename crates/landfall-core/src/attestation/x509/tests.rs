@@ -7,6 +7,7 @@ use crate::id::{CertificateName, EnrollmentGroupId};
 mod chains;
 mod differential;
 mod individual;
+mod inspection;
 
 fn id(text: &str) -> RegistrationId {
     RegistrationId::parse(text).expect("a registration id")
@@ -38,7 +39,41 @@ fn chain(made: &[&Made]) -> Vec<Certificate> {
 }
 
 fn find(chain: &[Certificate], anchors: &[Anchor]) -> Result<GroupMatch, Finding> {
-    find_group(chain, anchors, &[], &id("dev1"), now(), false)
+    let found = find_group(chain, anchors, &[], &id("dev1"), now(), false);
+    let inspection = inspect_group(chain, anchors, &[], &id("dev1"), now(), false);
+    agree(found.as_ref().map(drop), &inspection);
+    found
+}
+
+/// Checks that judge and inspection tell the same story of the same chain.
+fn agree(judged: Result<(), &Finding>, inspection: &Inspection) {
+    let failed: Vec<&str> = inspection
+        .links
+        .iter()
+        .flat_map(|link| &link.checks)
+        .filter(|checked| checked.finding.is_some())
+        .map(|checked| checked.check)
+        .collect();
+    match judged {
+        Ok(()) => assert_eq!(
+            inspection.links.first().and_then(Link::finding),
+            None,
+            "let in, and the leaf failed"
+        ),
+        // Where a way ends is said of the chain, not of a link.
+        Err(finding) => assert!(
+            failed.contains(&finding.check)
+                || matches!(
+                    finding.check,
+                    "x509.no_certificate"
+                        | "x509.chain"
+                        | "x509.ca_not_verified"
+                        | "x509.chain_too_long"
+                ),
+            "refused for {}, and the links failed {failed:?}",
+            finding.check
+        ),
+    }
 }
 
 /// The check that refuses the chain.

@@ -11,7 +11,11 @@ fn slots(primary: Option<&Made>, secondary: Option<&Made>) -> Slots<Certificate>
 }
 
 fn check(enrolled: &Slots<Certificate>, leaf: &Made) -> Result<(), Finding> {
-    check_individual(enrolled, &leaf.certificate, &id("dev1"), now())
+    let judged = check_individual(enrolled, &leaf.certificate, &id("dev1"), now());
+    let chain = [leaf.certificate.clone()];
+    let inspection = inspect_individual(&chain, enrolled, &id("dev1"), now());
+    agree(judged.as_ref().map(drop), &inspection);
+    judged
 }
 
 #[test]
