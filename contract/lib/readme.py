@@ -27,6 +27,7 @@ PROMISED = {
     ],
     "The REST articles: X.509, with curl": [
         r'"status":"assigned".*"registrationId":"dps-test-device-01"',
+        r"^Accepted, at .*: 'dps-test-device-01' through enrollment group 'by-root'\.$",
     ],
 }
 ASSIGNED_BY_CERTIFICATE = 3

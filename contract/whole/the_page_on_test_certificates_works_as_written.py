@@ -13,6 +13,7 @@ PROMISED = [
     [r"^Certificate +dpsTestRoot_cert\.pem", r"^Key +dpsTestIntermediate_key\.pem", r"^Full chain +dpsTestDevice01_fullchain\.pem",
      r"^Certificate +verification_cert\.pem", r"^Subject +CN=07F9332E108C7D24283FB6B8A05284E6B873D43686940ACE",
      r"^warning: for tests only: the key lies unprotected in dpsTestRoot_key\.pem", r"^dpsTestDevice01_cert\.pem: OK"],
+    [r"^Certificate 3: CN=dps-test-root$", r"^  Extended key usages +clientAuth$", r"(?s)Nothing wrong with it.*Nothing wrong with it"],
     [r"^dpsTestDevice01_cert\.pem: OK"],
 ]
 

@@ -194,7 +194,7 @@ impl Command {
             Command::Group(command) => command.run().await,
             Command::Registration(command) => command.run().await,
             Command::Ca(command) => command.run().await,
-            Command::Cert(command) => command.run(),
+            Command::Cert(command) => command.run().await,
             Command::Hub(command) => command.run().await,
             Command::Key(command) => command.run(),
             Command::Sas(command) => command.run(),

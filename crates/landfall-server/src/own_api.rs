@@ -2,6 +2,7 @@
 //! answer. Who may call them is `caller`'s. Listed in docs/divergences.md.
 
 mod caller;
+mod inspection;
 pub mod naming;
 mod policies;
 mod services;
@@ -79,6 +80,7 @@ impl<S: HubStore> OwnApi<S> {
                 let scope = self.caller(request, right).await?;
                 self.traces_of(request, id, &scope).await
             }
+            (OwnRoute::Inspection(id), &Method::POST) => self.inspect(request, id).await,
             _ => Err(Error::MethodNotAllowed),
         }
     }

@@ -25,6 +25,7 @@ use landfall_core::trace::Stage;
 use crate::backend::{Backend, COME_BACK};
 use crate::telemetry::Attempt;
 use admission::Admitted;
+pub(crate) use findings::disabled;
 use findings::{placement_failure, unavailable, unreadable};
 use trust::TrustCache;
 use turns::Turns;

@@ -1,6 +1,7 @@
-//! Bodies of Landfall's own routes: provisioning services with their changes and policies, and
-//! decision traces.
+//! Bodies of Landfall's own routes: provisioning services with their changes and policies,
+//! decision traces, and inspected chains.
 
+pub mod inspection;
 pub mod policies;
 pub mod services;
 

@@ -140,6 +140,8 @@ pub enum OwnRoute {
     Trace(String),
     /// `/landfall/registrations/{id}/traces`
     RegistrationTraces(String),
+    /// `/landfall/registrations/{id}/inspection`
+    Inspection(String),
 }
 
 impl Route {
@@ -164,7 +166,7 @@ impl Route {
                 OwnRoute::Services => "GET, POST",
                 OwnRoute::Service(_) => "GET, PATCH, DELETE",
                 OwnRoute::Policy(..) => "GET, PUT, DELETE",
-                OwnRoute::PolicyRotation(..) => "POST",
+                OwnRoute::PolicyRotation(..) | OwnRoute::Inspection(_) => "POST",
                 OwnRoute::Policies(_) | OwnRoute::Trace(_) | OwnRoute::RegistrationTraces(_) => {
                     "GET"
                 }
@@ -279,6 +281,7 @@ fn own(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<OwnRoute> {
         }
         [_, "traces", _] => OwnRoute::Trace(at(2)),
         [_, "registrations", _, "traces"] => OwnRoute::RegistrationTraces(at(2)),
+        [_, "registrations", _, "inspection"] => OwnRoute::Inspection(at(2)),
         _ => return None,
     };
     Some(route)

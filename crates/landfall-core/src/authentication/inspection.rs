@@ -7,6 +7,7 @@ use crate::attestation::{AttestationMechanism, X509Attestation};
 use crate::certificate::Certificate;
 use crate::enrollment::IndividualEnrollment;
 use crate::registration::Registration;
+use crate::trace::Finding;
 
 /// The decision on a chain, and its reasons link by link.
 #[derive(Debug)]
@@ -15,6 +16,16 @@ pub struct Judgement {
     pub verdict: Result<Verdict, Refusal>,
     /// What each certificate was worth.
     pub inspection: Inspection,
+}
+
+impl Judgement {
+    /// Why the device is kept out: by its key, which TLS asks for first, or by the refusal. Whether
+    /// its enrollment is enabled is another question.
+    pub fn finding(&self) -> Option<&Finding> {
+        let refused = self.verdict.as_ref().err();
+        let key = self.inspection.key_finding();
+        key.or(refused.map(|refusal| &*refusal.finding))
+    }
 }
 
 /// Judges a chain, leaf first, as if the device had shown it and proved the leaf's key.

@@ -536,12 +536,12 @@ fn a_file_gives_all_its_certificates_in_order_whatever_its_form() {
     );
     assert!(both.holds_private_key && !both.is_der);
     let der = read(one.certificate.der()).expect("a certificate");
-    assert_eq!(der.certificates, [one.certificate.clone()]);
+    assert_eq!(der.certificates, std::slice::from_ref(&one.certificate));
     assert!(der.is_der && !der.holds_private_key);
     let bare = STANDARD.encode(one.certificate.der());
     assert_eq!(
         read(bare.as_bytes()).expect("one").certificates,
-        [one.certificate.clone()]
+        std::slice::from_ref(&one.certificate)
     );
 
     let request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";

@@ -93,6 +93,11 @@ pub const CHECKS: &[Check] = &[
         "If the device really moved, delete its record first: `landfall registration delete ID`.",
     ),
     check(
+        "enrollment.other",
+        "Only in `landfall cert inspect --group`: another enrollment than the group named decides, and lets the device in.",
+        "Change or delete what comes first, if the device shall come through this group.",
+    ),
+    check(
         "enrollment.gone",
         "The group was deleted while the device registered.",
         "Create the group again, or register with another credential.",
@@ -193,6 +198,11 @@ pub const CHECKS: &[Check] = &[
         "x509.validity",
         "The leaf is not valid yet, or no longer.",
         "Renew it; if it looks valid to you, compare the server's clock.",
+    ),
+    check(
+        "x509.key",
+        "Only in `landfall cert inspect`: TLS does not take the leaf's key, so the device would not get as far as an answer.",
+        "Give the device a key of RSA 2048 or more, P-256, P-384, P-521 or Ed25519, and a certificate for it.",
     ),
     check(
         "x509.leaf_is_a_ca",

@@ -1,9 +1,11 @@
 //! `landfall cert`: certificates for tests, made under the names and with the verbs of the articles'
-//! `create_test_cert`. Needs no server.
+//! `create_test_cert`, which needs no server; and chains inspected, which asks one about enrollments.
 
 mod files;
+mod inspect;
 mod make;
 mod name;
+mod report;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +66,11 @@ pub enum Action {
         after_help = "Example:\n  landfall cert verification --ca dpsTestRoot_cert.pem --key dpsTestRoot_key.pem --nonce CODE"
     )]
     Verification(Verification),
+    /// Say what a chain of certificates is worth, link by link, as the server judges it
+    #[command(
+        after_help = "Example:\n  landfall cert inspect dpsTestDevice01_fullchain.pem --group my-devices"
+    )]
+    Inspect(inspect::Inspect),
 }
 
 /// The kinds of key.
@@ -172,16 +179,24 @@ impl CertCommand {
             Action::Intermediate(options) => options.making.json,
             Action::Device(options) => options.making.json,
             Action::Verification(options) => options.making.json,
+            Action::Inspect(options) => options.connect.json,
         }
     }
 
     /// Does what was asked.
     ///
     /// # Errors
-    /// [`Failure`] when a name, the parent or a file does not allow it; then no new file is left.
-    pub fn run(self) -> Result<(), Failure> {
+    /// [`Failure`] when a name, the parent or a file does not allow it; then no new file is left. And
+    /// when an inspected chain would be refused.
+    pub async fn run(self) -> Result<(), Failure> {
         let json = self.json();
-        let made = self.make(&SystemClock, &SystemEntropy)?;
+        let made = match self.action {
+            Action::Inspect(options) => return options.run().await,
+            Action::Root(options) => options.make(&SystemClock, &SystemEntropy),
+            Action::Intermediate(options) => options.make(&SystemClock, &SystemEntropy),
+            Action::Device(options) => options.make(&SystemClock, &SystemEntropy),
+            Action::Verification(options) => options.make(&SystemClock, &SystemEntropy),
+        }?;
         let info = made.certificate.info();
         let value = json!({
             "certificateFile": made.certificate_file.display().to_string(),
@@ -200,48 +215,50 @@ impl CertCommand {
         );
         Ok(())
     }
+}
 
+impl Root {
     fn make(self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Written, Failure> {
-        match self.action {
-            Action::Root(options) => {
-                let root = root_of(&options.name)?;
-                options
-                    .making
-                    .make(Role::Authority, &options.name, root, None, clock, entropy)
-            }
-            Action::Intermediate(options) => {
-                let root = root_of(&options.name)?;
-                let parent = options.making.parent(&options.parent)?;
-                options.making.make(
-                    Role::Authority,
-                    &options.name,
-                    root,
-                    Some(parent),
-                    clock,
-                    entropy,
-                )
-            }
-            Action::Device(options) => {
-                check_device_name(&options.name)?;
-                let root = root_of(&options.name)?;
-                let parent = options.parent.as_deref();
-                let parent = parent.map(|name| options.making.parent(name)).transpose()?;
-                options
-                    .making
-                    .make(Role::Client, &options.name, root, parent, clock, entropy)
-            }
-            Action::Verification(options) => {
-                let parent = match (&options.name, &options.ca, &options.key) {
-                    (_, Some(ca), Some(key)) => Parent::of_files(ca, key)?,
-                    (name, _, _) => options.making.parent(name.as_deref().unwrap_or_default())?,
-                };
-                let code = options.nonce.or(options.code).unwrap_or_default();
-                let root = "verification".to_owned();
-                options
-                    .making
-                    .make(Role::Client, &code, root, Some(parent), clock, entropy)
-            }
-        }
+        let root = root_of(&self.name)?;
+        let role = Role::Authority;
+        self.making
+            .make(role, &self.name, root, None, clock, entropy)
+    }
+}
+
+impl Intermediate {
+    fn make(self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Written, Failure> {
+        let root = root_of(&self.name)?;
+        let parent = self.making.parent(&self.parent)?;
+        let role = Role::Authority;
+        self.making
+            .make(role, &self.name, root, Some(parent), clock, entropy)
+    }
+}
+
+impl Device {
+    fn make(self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Written, Failure> {
+        check_device_name(&self.name)?;
+        let root = root_of(&self.name)?;
+        let parent = self.parent.as_deref();
+        let parent = parent.map(|name| self.making.parent(name)).transpose()?;
+        let role = Role::Client;
+        self.making
+            .make(role, &self.name, root, parent, clock, entropy)
+    }
+}
+
+impl Verification {
+    fn make(self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Written, Failure> {
+        let parent = match (&self.name, &self.ca, &self.key) {
+            (_, Some(ca), Some(key)) => Parent::of_files(ca, key)?,
+            (name, _, _) => self.making.parent(name.as_deref().unwrap_or_default())?,
+        };
+        let code = self.nonce.or(self.code).unwrap_or_default();
+        let root = "verification".to_owned();
+        let role = Role::Client;
+        self.making
+            .make(role, &code, root, Some(parent), clock, entropy)
     }
 }
 

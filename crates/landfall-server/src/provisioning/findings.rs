@@ -80,7 +80,7 @@ pub(super) fn not_registered(id: &RegistrationId) -> Finding {
     )
 }
 
-pub(super) fn disabled(verdict: &Verdict) -> Finding {
+pub(crate) fn disabled(verdict: &Verdict) -> Finding {
     Finding::new(
         "enrollment.disabled",
         "an enabled enrollment",

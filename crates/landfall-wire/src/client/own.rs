@@ -1,8 +1,13 @@
-//! The calls of Landfall's own routes: services, and the decision traces of attempts.
+//! The calls of Landfall's own routes: services, decision traces of attempts, and chains
+//! that are to be judged.
 //!
 //! Source: docs/divergences.md, own routes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
+use landfall_core::certificate::Certificate;
+use landfall_core::clock::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::{Authorization, Draft};
@@ -171,6 +176,29 @@ pub fn registration_traces(authorization: &Authorization, id: &str, top: usize) 
         .done()
 }
 
+/// Asks what a device would get that registers with a chain, leaf first; at another time than now
+/// when `at` says so.
+pub fn inspection(
+    authorization: &Authorization,
+    id: &str,
+    chain: &[Certificate],
+    at: Option<Timestamp>,
+) -> Request {
+    let chain: Vec<String> = chain
+        .iter()
+        .map(|certificate| STANDARD.encode(certificate.der()))
+        .collect();
+    let mut body = json!({ "chain": chain });
+    if let Some(at) = at {
+        body["at"] = at.to_wire().into();
+    }
+    let segments = ["landfall", "registrations", id, "inspection"];
+    Draft::new(Method::POST, &segments)
+        .authorized(authorization)
+        .json(&body)
+        .done()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +247,10 @@ mod tests {
             (
                 registration_traces(&who, "d:1", 5),
                 OwnRoute::RegistrationTraces("d:1".into()),
+            ),
+            (
+                inspection(&who, "d:1", &[], None),
+                OwnRoute::Inspection("d:1".into()),
             ),
         ] {
             assert_eq!(route::parse(&request.path), Some(Route::Own(wanted)));

@@ -17,6 +17,9 @@ use crate::trace::Finding;
 /// The check of a leaf's key, which TLS makes before anybody asks what the certificate is worth.
 const KEY: &str = "x509.key";
 
+/// The check that a leaf is the enrolled one.
+const THUMBPRINT: &str = "x509.thumbprint";
+
 /// The check that the way from one certificate to the next is a signature.
 const SIGNATURE: &str = "x509.issuer_signature";
 
@@ -66,6 +69,12 @@ impl Inspection {
     /// The first check that any link failed.
     pub fn finding(&self) -> Option<&Finding> {
         self.links.iter().find_map(Link::finding)
+    }
+
+    /// Why TLS would not take the leaf's key.
+    pub fn key_finding(&self) -> Option<&Finding> {
+        let leaf = self.links.first()?.finding()?;
+        (leaf.check == KEY).then_some(leaf)
     }
 }
 
@@ -188,7 +197,14 @@ pub fn inspect_unenrolled(
                 };
             };
             match registration_id.cloned().or_else(|| id_of(only)) {
-                Some(id) => inspect_individual(chain, &slots, &id, now),
+                Some(id) => {
+                    let mut inspection = inspect_individual(chain, &slots, &id, now);
+                    for link in &mut inspection.links {
+                        // It was held against itself.
+                        link.checks.retain(|checked| checked.check != THUMBPRINT);
+                    }
+                    inspection
+                }
                 None => inspect_issued(chain, Known::nothing(), None, now, false),
             }
         }

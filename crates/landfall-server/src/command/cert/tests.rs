@@ -37,8 +37,17 @@ fn now() -> Timestamp {
 fn make(folder: &Path, arguments: &[&str]) -> Result<Written, Failure> {
     let out = folder.to_str().expect("a path");
     let with_defaults = [&["cert"], arguments, &["--out", out, "--key-type", "ec"]].concat();
-    let line = Line::try_parse_from(with_defaults).expect("arguments");
-    line.cert.make(&Still, &SystemEntropy)
+    made_by(Line::try_parse_from(with_defaults).expect("arguments"))
+}
+
+fn made_by(line: Line) -> Result<Written, Failure> {
+    match line.cert.action {
+        Action::Root(options) => options.make(&Still, &SystemEntropy),
+        Action::Intermediate(options) => options.make(&Still, &SystemEntropy),
+        Action::Device(options) => options.make(&Still, &SystemEntropy),
+        Action::Verification(options) => options.make(&Still, &SystemEntropy),
+        Action::Inspect(_) => panic!("an inspection makes nothing"),
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -56,7 +65,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn chain(folder: &Path, name: &str) -> Vec<Certificate> {
+fn chain_of(folder: &Path, name: &str) -> Vec<Certificate> {
     let text = fs::read_to_string(folder.join(name)).expect("a chain");
     text.split_inclusive("-----END CERTIFICATE-----")
         .filter(|part| !part.trim().is_empty())
@@ -89,9 +98,9 @@ fn the_three_certificates_of_the_article_are_a_chain_that_the_server_takes() {
     }
     assert_eq!(names(folder), wanted);
 
-    let sent = chain(folder, "dpsTestDevice01_fullchain.pem");
+    let sent = chain_of(folder, "dpsTestDevice01_fullchain.pem");
     assert_eq!(sent.len(), 3);
-    assert_eq!(sent[0], chain(folder, "dpsTestDevice01_cert.pem")[0]);
+    assert_eq!(sent[0], chain_of(folder, "dpsTestDevice01_cert.pem")[0]);
     assert_eq!(sent[2], root.certificate);
     for ca in [&root.certificate, &middle.certificate] {
         assert_eq!(check_upload(ca, now()), Ok(()));
@@ -128,7 +137,7 @@ fn a_device_without_a_parent_signs_itself_and_can_be_enrolled_individually() {
     let judged = check_individual(&slots, &made.certificate, &id("device-43"), now());
     assert_eq!(judged, Ok(()));
     assert_eq!(
-        chain(place.path(), "device43_fullchain.pem"),
+        chain_of(place.path(), "device43_fullchain.pem"),
         [made.certificate]
     );
 }
@@ -138,7 +147,7 @@ fn the_default_key_is_the_tools_rsa_and_only_the_owner_reads_it() {
     let place = tempfile::tempdir().expect("a folder");
     let out = place.path().to_str().expect("a path");
     let line = Line::try_parse_from(["cert", "root", "--out", out]).expect("arguments");
-    let made = line.cert.make(&Still, &SystemEntropy).expect("a root");
+    let made = made_by(line).expect("a root");
     assert_eq!(made.certificate.subject_name(), "CN=Test Root Cert");
     assert!(made.certificate_file.ends_with("testRootCert_cert.pem"));
     // The object identifier of RSA keys, as DER.
@@ -280,4 +289,42 @@ fn names_that_no_certificate_device_or_file_can_have_are_refused() {
         assert_eq!(failure.exit, Exit::Usage, "{arguments:?}");
     }
     assert_eq!(names(place.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_chain_that_was_made_here_is_inspected_without_a_server() {
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path();
+    make(folder, &["root", "dps-test-root"]).expect("a root");
+    make(folder, &["device", "dev1", "dps-test-root"]).expect("a device");
+    let text = |arguments: &[&str]| {
+        let chain = folder.join("dev1_fullchain.pem");
+        let chain = chain.to_str().expect("a path");
+        let line = [&["cert", "inspect", chain][..], arguments].concat();
+        let Action::Inspect(options) = Line::try_parse_from(line).expect("arguments").cert.action
+        else {
+            panic!("another command");
+        };
+        let certificates = chain_of(folder, "dev1_fullchain.pem");
+        report::text(&options.alone(&certificates).expect("inspected"))
+    };
+    let good = text(&["--at", "2040-06-01T12:00:00Z"]);
+    assert!(
+        good.starts_with("Certificate 1: CN=dev1\n  Issuer "),
+        "{good}"
+    );
+    assert!(
+        good.contains("\nCertificate 2: CN=dps-test-root\n"),
+        "{good}"
+    );
+    assert!(
+        good.contains("Nothing wrong with it, at 2040-06-01T12:00:00Z."),
+        "{good}"
+    );
+    assert!(!good.contains("Failed"), "{good}");
+    let late = text(&["--at", "2050-01-01T00:00:00Z", "--id", "dev2"]);
+    for check in ["x509.common_name", "x509.validity", "x509.issuer_validity"] {
+        assert!(late.contains(&format!("Failed check: {check}\n")), "{late}");
+    }
+    assert!(late.contains("Refused, at 2050-01-01T00:00:00Z."), "{late}");
 }

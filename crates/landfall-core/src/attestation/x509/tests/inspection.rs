@@ -162,6 +162,7 @@ fn a_single_self_signed_certificate_is_taken_for_an_individual_enrollment() {
     let inspection = alone(&[&own]);
     assert_eq!(inspection.finding(), None);
     assert!(inspection.hints[0].contains("is a CA's certificate"));
+    assert!(!names(&inspection.links[0]).contains(&"x509.thumbprint"));
     let nameless = Forge::leaf("no registration id").self_signed();
     let inspection = alone(&[&nameless]);
     let finding = inspection.finding().expect("a finding");
