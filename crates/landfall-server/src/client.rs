@@ -7,7 +7,7 @@
 pub mod tls;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ pub struct Endpoint {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Where the host is, when its name need not be looked up.
-    pub address: Option<IpAddr>,
+    /// Where to connect to in place of what the host resolves to.
+    through: Vec<SocketAddr>,
 }
 
 impl Endpoint {
@@ -47,16 +47,20 @@ impl Endpoint {
         Endpoint {
             host: host.to_owned(),
             port,
-            address: None,
+            through: Vec::new(),
         }
     }
 
     /// The same endpoint, at an address that is known. It is still asked for by its name.
     pub fn at(self, address: IpAddr) -> Self {
-        Endpoint {
-            address: Some(address),
-            ..self
-        }
+        let known = SocketAddr::new(address, self.port);
+        self.through(&[known])
+    }
+
+    /// The same, reached by the first of these addresses that takes connections.
+    pub fn through(mut self, addresses: &[SocketAddr]) -> Self {
+        self.through = addresses.to_vec();
+        self
     }
 
     /// The value of the `Host` header: without the port when it is 443.
@@ -142,7 +146,7 @@ impl ClientError {
     pub fn fix(&self) -> String {
         match self {
             ClientError::Connect { endpoint, .. } => format!(
-                "check that the server runs and listens on {endpoint} (for a server on this machine: `landfall dev`)"
+                "check that the server runs and listens on {endpoint} (for a server on this machine: `landfall dev` or `landfall serve`)"
             ),
             ClientError::Name(_) => "correct the HostName of the connection string".into(),
             ClientError::OtherName { presented, .. } => format!(
@@ -253,11 +257,11 @@ async fn connect(
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let name = ServerName::try_from(endpoint.host.clone())
         .map_err(|_| ClientError::Name(endpoint.host.clone()))?;
-    let connecting = match endpoint.address {
-        Some(address) => TcpStream::connect((address, endpoint.port)).await,
-        None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await,
+    let connected = match endpoint.through.as_slice() {
+        [] => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await,
+        addresses => TcpStream::connect(addresses).await,
     };
-    let stream = connecting.map_err(|cause| ClientError::Connect {
+    let stream = connected.map_err(|cause| ClientError::Connect {
         endpoint: endpoint.clone(),
         cause,
     })?;

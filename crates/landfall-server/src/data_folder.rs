@@ -12,6 +12,13 @@ use landfall_core::secret::SymmetricKey;
 use landfall_store::secret::SealingKey;
 use zeroize::Zeroizing;
 
+/// The file by which programs find a `dev` server that runs on the folder.
+pub const DEV_FILE: &str = "dev.json";
+/// The file by which programs find a server that is kept.
+pub const SERVER_FILE: &str = "server.json";
+/// Either of them.
+pub const ANNOUNCEMENTS: [&str; 2] = [DEV_FILE, SERVER_FILE];
+
 /// Why the data folder cannot be used, with the remedy in its words.
 #[derive(Debug, thiserror::Error)]
 pub enum DataFolderError {
@@ -82,7 +89,13 @@ impl DataFolder {
             .open(&lock_path)
             .map_err(|source| file_error("cannot open", &lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(DataFolder { path, _lock: lock }),
+            Ok(()) => {
+                // Left by a server that was killed: no program must take it for a running one.
+                for name in ANNOUNCEMENTS {
+                    let _ = fs::remove_file(path.join(name));
+                }
+                Ok(DataFolder { path, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(path)),
             Err(TryLockError::Error(source)) => Err(file_error("cannot lock", &lock_path, source)),
         }

@@ -1,6 +1,8 @@
 //! What a client trusts and what it shows: roots from a file or from the system, and a client
 //! certificate when it has one.
 
+mod shown;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ pub enum Trust {
     System,
     /// Those of the operating system and those in this PEM file.
     SystemAnd(PathBuf),
+    /// The server that shows one of these certificates, by SHA-256 in hex digits, whoever signed it.
+    Shown(Vec<String>),
     /// Only these certificates.
     Certificates(Vec<CertificateDer<'static>>),
 }
@@ -79,10 +83,18 @@ pub fn settings(
     identity: Option<ClientCertificate>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Identity)?
-        .with_root_certificates(roots(trust)?);
+        .map_err(TlsError::Identity)?;
+    let builder = match trust {
+        Trust::Shown(sha256) => {
+            let verifier = shown::Shown::new(sha256.clone(), &provider);
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        _ => builder.with_root_certificates(roots(trust)?),
+    };
     let settings = match identity {
         Some(identity) => builder
             .with_client_auth_cert(identity.chain, identity.key)
@@ -100,7 +112,8 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     match trust {
-        Trust::System => {}
+        // The latter knows no authorities.
+        Trust::System | Trust::Shown(_) => {}
         Trust::File(path) | Trust::SystemAnd(path) => {
             from = path.display().to_string();
             let (added, _) = roots.add_parsable_certificates(certificates(path)?);

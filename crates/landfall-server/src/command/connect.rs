@@ -1,9 +1,9 @@
 //! Where a client command calls and with which credential: flags, then the environment, then the
-//! `dev.json` of a dev server's data folder.
+//! file by which a running server of the data folder is found.
 
-mod dev_file;
 mod facts;
 pub mod holder;
+mod server_file;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use landfall_wire::message::{Reply, Request};
 use rustls::ClientConfig;
 use serde_json::Value as Json;
 
-pub use self::dev_file::DevFile;
 pub use self::facts::Facts;
+pub use self::server_file::ServerFile;
 use super::outcome::{Exit, Failure};
 use super::transfer::caller::Caller;
 use crate::client::tls::{Trust, settings};
@@ -29,6 +29,9 @@ use crate::time::SystemClock;
 
 /// How long the tokens of one command are good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// The variables that give a connection string by hand.
+const SERVICE_STRING: &str = "LANDFALL_CONNECTION_STRING";
+const HUB_STRING: &str = "LANDFALL_HUB_CONNECTION_STRING";
 
 /// Where to call, and with which credential.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,10 +41,10 @@ pub struct Connect {
     #[arg(long, global = true)]
     pub json: bool,
     /// Connection string of the service (or, for `hub`, of the hub). Else
-    /// LANDFALL_CONNECTION_STRING (LANDFALL_HUB_CONNECTION_STRING), else dev.json of the data folder
+    /// LANDFALL_CONNECTION_STRING (LANDFALL_HUB_CONNECTION_STRING), else the running server of --data
     #[arg(long, short = 'l', global = true, value_name = "STRING")]
     pub login: Option<String>,
-    /// Data folder of the dev server on this machine
+    /// Data folder of a running server on this machine, of which its user may read all
     #[arg(
         long,
         global = true,
@@ -50,13 +53,13 @@ pub struct Connect {
         default_value = "landfall-data"
     )]
     pub data: PathBuf,
-    /// PEM file of the authority to trust; else the dev server's, else the system's
+    /// PEM file of the authority to trust; else the server of --data, else the system's
     #[arg(long, global = true, value_name = "FILE", env = "LANDFALL_CA")]
     pub ca: Option<PathBuf>,
     /// Another service of the server, by name
     #[arg(long, global = true, value_name = "NAME")]
     pub service: Option<String>,
-    /// Server to call with --control-token, where no connection string is at hand and no dev server
+    /// Server to call with --control-token, where no connection string and no data folder is at hand
     #[arg(
         long,
         global = true,
@@ -64,7 +67,7 @@ pub struct Connect {
         env = "LANDFALL_SERVER"
     )]
     pub server: Option<String>,
-    /// Control token of the server, or @FILE that holds it; else dev.json's
+    /// Control token of the server, or @FILE that holds it; else that of the server of --data
     #[arg(
         long,
         global = true,
@@ -126,64 +129,73 @@ pub struct Control {
 }
 
 impl Connect {
-    /// The dev server's file of the data folder.
-    pub fn dev(&self) -> Result<Option<DevFile>, Failure> {
-        DevFile::read(&self.data)
+    /// The file by which the running server of the data folder is found.
+    pub fn server_file(&self) -> Result<Option<ServerFile>, Failure> {
+        ServerFile::read(&self.data)
     }
 
     /// Opens the service API.
     pub async fn service(&self) -> Result<Session, Failure> {
         let string = self.service_string().await?;
-        self.session(&string)
+        self.session(&string, self.is_by_hand(SERVICE_STRING)?)
     }
 
     /// Opens the hub API.
     pub async fn hub(&self) -> Result<Session, Failure> {
         let string = self.hub_string().await?;
-        self.session(&string)
+        self.session(&string, self.is_by_hand(HUB_STRING)?)
     }
 
-    /// The connection string of the service: flag, `--service` or `--server`, environment, dev server.
+    /// The connection string of the service: flag, `--service` or `--server`, environment, data folder.
     pub async fn service_string(&self) -> Result<ConnectionString, Failure> {
-        if let Some(given) = self.given("LANDFALL_CONNECTION_STRING")? {
-            return Ok(given);
-        }
-        if self.is_looked_up() {
-            return self.looked_up("serviceConnectionString").await;
-        }
-        match self.dev()? {
-            Some(dev) => dev.service(),
-            None => Err(self.nowhere("LANDFALL_CONNECTION_STRING")),
-        }
+        self.string(
+            SERVICE_STRING,
+            "serviceConnectionString",
+            ServerFile::service,
+        )
+        .await
     }
 
-    /// The connection string of the hub: flag, `--service` or `--server`, environment, dev server.
+    /// The connection string of the hub: flag, `--service` or `--server`, environment, data folder.
     pub async fn hub_string(&self) -> Result<ConnectionString, Failure> {
-        if let Some(given) = self.given("LANDFALL_HUB_CONNECTION_STRING")? {
+        self.string(HUB_STRING, "hubConnectionString", ServerFile::hub)
+            .await
+    }
+
+    async fn string(
+        &self,
+        variable: &str,
+        member: &str,
+        of_file: impl Fn(&ServerFile) -> Result<Option<ConnectionString>, Failure>,
+    ) -> Result<ConnectionString, Failure> {
+        if let Some(given) = self.given(variable)? {
             return Ok(given);
         }
         if self.is_looked_up() {
-            return self.looked_up("hubConnectionString").await;
+            return self.looked_up(member).await;
         }
-        match self.dev()? {
-            Some(dev) => dev.hub(),
-            None => Err(self.nowhere("LANDFALL_HUB_CONNECTION_STRING")),
+        let Some(file) = self.server_file()? else {
+            return Err(self.nowhere(variable));
+        };
+        match of_file(&file)? {
+            Some(string) => Ok(string),
+            None => self.looked_up(member).await,
         }
     }
 
     /// Opens the control plane and Landfall's own routes with the control token.
     pub fn control(&self) -> Result<Control, Failure> {
-        let dev = self.dev()?;
+        let file = self.server_file()?;
         let token = self.control_token.as_deref().map(secret).transpose()?;
-        let given = self.given("LANDFALL_CONNECTION_STRING")?;
+        let given = self.given(SERVICE_STRING)?;
         let of_no_service = || Resource {
             subscription: SUBSCRIPTION.into(),
             resource_group: RESOURCE_GROUP.into(),
             service: String::new(),
         };
-        let (endpoint, token, mut resource) = match (&self.server, given, token, dev) {
+        let (endpoint, token, mut resource) = match (&self.server, given, token, file) {
             (Some(server), _, Some(token), _) => (server_endpoint(server)?, token, of_no_service()),
-            // A dev server's token is for that server alone.
+            // The token of the data folder's server is for that server alone.
             (Some(_), _, None, _) => {
                 return Err(Failure::usage(
                     "--server is given without the server's control token",
@@ -191,23 +203,24 @@ impl Connect {
                 ));
             }
             (None, Some(given), Some(token), None) => (endpoint_of(&given), token, of_no_service()),
-            (None, _, token, Some(dev)) => {
-                let plane = dev.control_plane;
+            (None, _, token, Some(file)) => {
+                let plane = file.control_plane;
                 let endpoint = plane.endpoint()?;
+                let token = token.map_or_else(|| plane.token(), Ok)?;
                 let resource = Resource {
                     subscription: plane.subscription,
                     resource_group: plane.resource_group,
                     service: plane.name,
                 };
-                (endpoint, token.unwrap_or(plane.token), resource)
+                (endpoint, token, resource)
             }
             (None, _, _, None) => {
                 return Err(Failure::usage(
                     format!(
-                        "no control plane to call: {} holds no dev.json, and no --server with --control-token is given",
+                        "no control plane to call: no server runs on the data folder {}, and no --server with --control-token is given",
                         self.data.display()
                     ),
-                    "start `landfall dev`, name its folder with --data, or pass --server, --control-token and --service",
+                    "start `landfall dev`, name the folder of a running server with --data, or pass --server, --control-token and --service",
                 ));
             }
         };
@@ -217,7 +230,7 @@ impl Connect {
         let port = endpoint.port;
         Ok(Control {
             session: Session {
-                client: self.client(endpoint)?,
+                client: self.client(endpoint, self.server.is_some())?,
                 authorization: Authorization::bearer(&token),
             },
             resource,
@@ -244,6 +257,11 @@ impl Connect {
             .transpose()
     }
 
+    /// Whether the caller said where to call, which may be another place than the data folder's server.
+    fn is_by_hand(&self, variable: &str) -> Result<bool, Failure> {
+        Ok(self.server.is_some() || self.given(variable)?.is_some())
+    }
+
     async fn looked_up(&self, member: &str) -> Result<ConnectionString, Failure> {
         let Control {
             mut session,
@@ -263,9 +281,9 @@ impl Connect {
         Ok(connection_string(text)?.completed(port))
     }
 
-    fn session(&self, string: &ConnectionString) -> Result<Session, Failure> {
+    fn session(&self, string: &ConnectionString, by_hand: bool) -> Result<Session, Failure> {
         Ok(Session {
-            client: self.client(endpoint_of(string))?,
+            client: self.client(endpoint_of(string), by_hand)?,
             authorization: string.authorization(SystemClock.now().plus(TOKEN_LIFE)),
         })
     }
@@ -273,42 +291,47 @@ impl Connect {
     /// A caller of the service API that waits when it is asked to, and outlives broken connections.
     pub async fn service_caller(&self) -> Result<Caller, Failure> {
         let string = self.service_string().await?;
-        let endpoint = self.located(endpoint_of(&string))?;
-        Ok(Caller::at(endpoint, string, self.tls()?))
+        let by_hand = self.is_by_hand(SERVICE_STRING)?;
+        let (endpoint, tls) = self.road(endpoint_of(&string), by_hand)?;
+        Ok(Caller::new(endpoint, string, tls))
     }
 
-    fn client(&self, endpoint: Endpoint) -> Result<Client, Failure> {
-        Ok(Client::new(self.located(endpoint)?, self.tls()?))
+    fn client(&self, endpoint: Endpoint, by_hand: bool) -> Result<Client, Failure> {
+        let (endpoint, tls) = self.road(endpoint, by_hand)?;
+        Ok(Client::new(endpoint, tls))
     }
 
-    /// The endpoint, at its address when it is the dev server's.
-    fn located(&self, endpoint: Endpoint) -> Result<Endpoint, Failure> {
-        Ok(match self.dev()? {
-            Some(dev) => dev.located(endpoint),
-            None => endpoint,
-        })
-    }
-
-    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
-        let trust = match (&self.ca, self.dev()?) {
+    /// How an endpoint is reached and whom to trust there. `by_hand` says that the caller chose it.
+    fn road(
+        &self,
+        endpoint: Endpoint,
+        by_hand: bool,
+    ) -> Result<(Endpoint, Arc<ClientConfig>), Failure> {
+        let file = self.server_file()?;
+        let trust = match (&self.ca, &file) {
             (Some(file), _) => Trust::File(file.clone()),
-            // A string or server given by hand may lead elsewhere; then the dev authority alone is not enough.
-            (None, Some(dev)) if self.login.is_some() || self.server.is_some() => {
-                Trust::SystemAnd(dev.ca_file)
-            }
-            (None, Some(dev)) => Trust::File(dev.ca_file),
+            // What is given by hand may lead elsewhere; then that server's authority alone is not enough.
+            (None, Some(file)) if by_hand => match &file.ca_file {
+                Some(ca) => Trust::SystemAnd(ca.clone()),
+                None => Trust::System,
+            },
+            (None, Some(file)) => file.trust(),
             (None, None) => Trust::System,
         };
-        Ok(settings(&trust, None)?)
+        let endpoint = match file {
+            Some(file) => file.located(endpoint, by_hand),
+            None => endpoint,
+        };
+        Ok((endpoint, settings(&trust, None)?))
     }
 
     fn nowhere(&self, variable: &str) -> Failure {
         Failure::usage(
             format!(
-                "no connection string: --login and {variable} are not given, and {} holds no dev.json",
+                "no connection string: --login and {variable} are not given, and no server runs on the data folder {}",
                 self.data.display()
             ),
-            "start `landfall dev`, or name its folder with --data, or pass --login",
+            "start `landfall dev`, or name the folder of a running server with --data, or pass --login",
         )
     }
 }

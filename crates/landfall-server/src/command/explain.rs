@@ -85,7 +85,7 @@ impl ExplainCommand {
 
 impl ExplainCommand {
     /// The trace of an attempt under an id scope of no service: no service's policy may read it, the
-    /// server's control token may. Not asked where `--login` leads to another server than `dev.json`.
+    /// server's control token may. Not asked where `--login` leads to another server.
     async fn nobodys(&self, id: &str) -> Result<Option<Json>, Failure> {
         if !looks_like_tracking_id(id) || self.connect.login.is_some() {
             return Ok(None);

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::outcome::{Exit, Failure};
 use super::print;
 use crate::client::{ClientError, Endpoint};
+use crate::data_folder::ANNOUNCEMENTS;
 use crate::time::{Stopwatch, sleep, timeout};
 
 /// Where `serve` answers unless its configuration says otherwise.
@@ -32,7 +33,7 @@ const LARGEST_ANSWER: usize = 4096;
 /// Say whether a server on this machine is ready: it takes requests and can write its database.
 #[derive(Debug, Args)]
 pub struct ReadyCommand {
-    /// The server's admin listener; else the one that dev.json of the data folder names, else
+    /// The server's admin listener; else the one that the running server of --data names, else
     /// 127.0.0.1:9080
     #[arg(long, value_name = "ADDR:PORT|URL", env = "LANDFALL_ADMIN_LISTEN")]
     admin: Option<String>,
@@ -58,7 +59,7 @@ impl ReadyCommand {
         let watch = Stopwatch::start();
         let limit = Duration::from_secs(self.wait);
         loop {
-            // Looked up anew each time: dev.json appears while the server starts.
+            // Looked up anew each time: the server's file appears while it starts.
             let failure = match ask(&endpoint(self.admin.as_deref(), &self.data)?).await {
                 Ok(()) => {
                     print::text("ready");
@@ -76,10 +77,11 @@ impl ReadyCommand {
 
 /// The admin listener that is asked.
 fn endpoint(given: Option<&str>, data: &Path) -> Result<Endpoint, Failure> {
-    let told = std::fs::read(data.join("dev.json"))
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Json>(&text).ok())
-        .and_then(|dev| Some(dev.get("adminUrl")?.as_str()?.to_owned()));
+    let files = ANNOUNCEMENTS.iter();
+    let told = files
+        .filter_map(|name| std::fs::read(data.join(name)).ok())
+        .filter_map(|text| serde_json::from_slice::<Json>(&text).ok())
+        .find_map(|file| Some(file.get("adminUrl")?.as_str()?.to_owned()));
     let text = given.or(told.as_deref()).unwrap_or(USUAL);
     let address = text.strip_prefix("http://").unwrap_or(text);
     match host_and_port(address.trim_end_matches('/')) {
@@ -192,6 +194,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let at = |given| endpoint(given, folder.path()).map(|found| found.to_string());
         assert_eq!(at(None).as_deref(), Ok(USUAL));
+        let kept = folder.path().join("server.json");
+        std::fs::write(kept, r#"{"adminUrl": "http://127.0.0.1:9081"}"#).expect("written");
+        assert_eq!(at(None).as_deref(), Ok("127.0.0.1:9081"));
         let dev = folder.path().join("dev.json");
         std::fs::write(dev, r#"{"adminUrl": "http://127.0.0.3:9765"}"#).expect("written");
         assert_eq!(at(None).as_deref(), Ok("127.0.0.3:9765"));

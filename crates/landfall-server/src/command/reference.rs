@@ -14,8 +14,8 @@ const HEAD: &str = "\
 
 Client commands speak the public API over HTTPS. Each takes its connection string from `--login`, else
 from `LANDFALL_CONNECTION_STRING` (`hub` commands: `LANDFALL_HUB_CONNECTION_STRING`), else from the
-`dev.json` that `landfall dev` writes into its data folder. Where a key, token or JSON text is asked
-for, `@FILE` reads it from a file.
+file that a running server keeps in its data folder (`dev.json`, `server.json`), which its user alone
+can read. Where a key, token or JSON text is asked for, `@FILE` reads it from a file.
 
 | exit code | meaning |
 |---|---|

@@ -86,7 +86,8 @@ impl SasCommand {
         if let Some(scope) = &self.id_scope {
             return Ok(scope.clone());
         }
-        self.connect.dev()?.map(|dev| dev.id_scope).ok_or_else(|| {
+        let file = self.connect.server_file()?;
+        file.and_then(|file| file.id_scope).ok_or_else(|| {
             Failure::usage(
                 "no id scope is given",
                 "pass --id-scope, or name the dev server's folder with --data",

@@ -1,5 +1,7 @@
 //! `landfall serve`: a server by its configuration, with its own certificate, for real use.
 
+mod announcement;
+mod check;
 mod doors;
 
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use landfall_core::store::Store;
 use landfall_store::SqliteStore;
 use tokio_rustls::TlsAcceptor;
 
+use self::announcement::Announcement;
+use self::doors::Doors;
 use super::outcome::{Exit, Failure};
 use crate::app::{self, Running};
 use crate::backend::Backend;
@@ -19,9 +23,9 @@ use crate::founding::{self, Names};
 use crate::listener::Limits;
 use crate::own_api::Naming;
 use crate::seed::Chance;
-use crate::serve_identity::{self, ServeIdentity, ServeIdentityError};
+use crate::serve_identity::{self, ROUND, ServeIdentity, ServeIdentityError};
 use crate::signals::{self, Reload};
-use crate::systemd::{self, Notify};
+use crate::systemd::{self, Handed, Notify};
 use crate::telemetry::TraceRetention;
 use crate::time::{SystemClock, SystemEntropy};
 use crate::tls;
@@ -33,6 +37,9 @@ pub struct ServeOptions {
     /// Where the settings come from.
     #[command(flatten)]
     pub flags: config::Flags,
+    /// Judge configuration and certificates as a start would, and start nothing.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Reads the settings, starts the server and waits until it is told to stop.
@@ -48,22 +55,29 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
         signals::LogFormat::Text
     };
     signals::log(&settings.log.filter, format)?;
+    if options.check {
+        return check::run(&settings);
+    }
     let mut stop = signals::Stop::listen()?;
     let reload = Reload::listen()?;
     // Before anything else is opened, so that a wrong number of them cannot mean something of ours.
     let handed = systemd::sockets(&environment)?;
     let notify = Arc::new(Notify::new(&environment));
-    let Started {
-        mut running,
-        identity,
-    } = start(&settings, reload).await?;
-    let doors = match doors::open(&mut running, &settings, handed).await {
-        Ok(doors) => doors,
+
+    let identity = Arc::new(ServeIdentity::open(&settings.https, Arc::new(SystemClock))?);
+    let folder = Arc::new(DataFolder::open(&settings.data_dir).map_err(anyhow::Error::new)?);
+    refuse_a_seed(&folder)?;
+    let (mut running, founded) = open(&settings, &folder, &identity).await?;
+    let announced = announce(&mut running, &settings, &folder, &identity, handed).await;
+    let (doors, announcement) = match announced {
+        Ok(announced) => announced,
         Err(failure) => {
             running.stop().await;
             return Err(failure);
         }
     };
+
+    watch(&mut running, &identity, &announcement, reload);
     let living = Arc::clone(&notify);
     running.beside(|stop| async move { living.live(stop).await });
     notify.ready();
@@ -74,42 +88,53 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
         certificates = ?identity.described(),
         "ready"
     );
+    if founded {
+        tracing::info!(
+            "this is the first start: the owners' keys are read on this machine, by the server's user, with `landfall connection-string --data {data}` and `landfall connection-string --hub --data {data}`",
+            data = folder.path().display()
+        );
+    }
     let reason = stop.wait().await;
     tracing::info!("{reason}: stopping");
     notify.stopping();
+    announcement.remove();
     running.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// A server whose doors are still closed, and the identity it will show.
-struct Started {
-    running: Running,
-    identity: Arc<ServeIdentity>,
+/// Opens the doors, and says in the data folder where they are.
+async fn announce(
+    running: &mut Running,
+    settings: &Settings,
+    folder: &Arc<DataFolder>,
+    identity: &ServeIdentity,
+    handed: Handed,
+) -> Result<(Doors, Arc<Announcement>), Failure> {
+    let doors = doors::open(running, settings, handed).await?;
+    let announcement = Announcement::new(Arc::clone(folder), settings, &doors);
+    announcement
+        .write(&identity.fingerprints())
+        .map_err(anyhow::Error::new)?;
+    Ok((doors, Arc::new(announcement)))
 }
 
-async fn start(settings: &Settings, reload: Reload) -> Result<Started, Failure> {
-    let identity = ServeIdentity::open(&settings.https, Arc::new(SystemClock))?;
-    let identity = Arc::new(identity);
-    let folder = DataFolder::open(&settings.data_dir).map_err(anyhow::Error::new)?;
-    refuse_a_seed(&folder)?;
-    let running = open(settings, Arc::new(folder), &identity).await?;
-    let mut started = Started { running, identity };
-    let (identity, backend) = (
-        Arc::clone(&started.identity),
-        started.running.backend.clone(),
-    );
-    started.running.beside(|stop| {
-        serve_identity::watch(
-            identity,
-            backend,
-            reload,
-            serve_identity::ROUND,
-            || {},
-            stop,
-        )
-    });
-    Ok(started)
+/// Looks at the certificate files from now on; what is shown is also announced.
+fn watch(
+    running: &mut Running,
+    identity: &Arc<ServeIdentity>,
+    announcement: &Arc<Announcement>,
+    reload: Reload,
+) {
+    let backend = running.backend.clone();
+    let (watched, identity) = (Arc::clone(identity), Arc::clone(identity));
+    let announcement = Arc::clone(announcement);
+    let changed = move || {
+        if let Err(error) = announcement.write(&identity.fingerprints()) {
+            tracing::error!("commands on this machine will not know the certificate: {error}");
+        }
+    };
+    running.beside(|stop| serve_identity::watch(watched, backend, reload, ROUND, changed, stop));
 }
 
 /// A folder whose keys a text fixes is for tests.
@@ -126,21 +151,21 @@ fn refuse_a_seed(folder: &DataFolder) -> anyhow::Result<()> {
 
 async fn open(
     settings: &Settings,
-    folder: Arc<DataFolder>,
+    folder: &Arc<DataFolder>,
     identity: &ServeIdentity,
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<(Running, bool)> {
     let sealing_key = folder.sealing_key(
         &settings.sealing_key_file,
         &settings.database_path,
         &SystemEntropy,
     )?;
     let backend = Backend::sqlite(settings.database_path.clone(), sealing_key)?;
-    found_first(&backend, settings).await?;
+    let founded = found_first(&backend, settings).await?;
     let control_token = folder.control_token(&settings.control_token_file, &SystemEntropy)?;
     let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
-    Ok(Running::start(
+    let running = Running::start(
         backend,
-        folder,
+        Arc::clone(folder),
         acceptor,
         control_token,
         |_| Naming::Given,
@@ -148,17 +173,19 @@ async fn open(
             ca: identity.ca(),
             ..bounds(settings)
         },
-    ))
+    );
+    Ok((running, founded))
 }
 
-/// Founds the services of the configuration when the database has none yet.
-async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> anyhow::Result<()> {
+/// Founds the services of the configuration when the database has none yet. Gives whether it did.
+async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> anyhow::Result<bool> {
     if !backend.store.services().await?.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     if settings.services.is_empty() {
         tracing::warn!(
-            "there is no provisioning service yet: make one with `landfall service create`, or name it in [[services]] of the configuration"
+            "there is no provisioning service yet: make one with `landfall service create NAME --host … --hub-host … --data {}`, or name it in [[services]] of the configuration",
+            settings.data_dir.display()
         );
     }
     for first in &settings.services {
@@ -170,7 +197,7 @@ async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> any
         let (service, _) = founding::found(backend, names, backend.server()).await?;
         tracing::info!(id_scope = %service.id_scope, "provisioning service '{}' founded", service.name);
     }
-    Ok(())
+    Ok(!settings.services.is_empty())
 }
 
 fn bounds(settings: &Settings) -> app::Settings {

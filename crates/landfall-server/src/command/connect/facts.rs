@@ -6,7 +6,7 @@ use landfall_wire::client::connection_string::ConnectionString;
 use landfall_wire::client::{ReplyError, own};
 use serde_json::Value as Json;
 
-use super::{Connect, Control, DevFile, connection_string, only_service};
+use super::{Connect, Control, SERVICE_STRING, ServerFile, connection_string, only_service};
 use crate::command::outcome::Failure;
 
 /// A service, its hub, and whom to trust.
@@ -47,25 +47,26 @@ impl Connect {
     /// # Errors
     /// [`Failure`] when only a connection string is known: it does not say the id scope.
     pub async fn facts(&self) -> Result<Facts, Failure> {
-        let dev = self.dev()?;
+        let file = self.server_file()?;
         if self.is_looked_up() {
-            return self.asked_facts(dev.as_ref()).await;
+            return self.asked_facts(file.as_ref()).await;
         }
-        let given = self.given("LANDFALL_CONNECTION_STRING")?;
-        match (dev, given) {
-            (Some(dev), given) if given.is_none() || given == dev.service().ok() => {
-                self.facts_of(&dev, dev.id_scope.clone(), dev.service()?, dev.hub()?)
+        let given = self.given(SERVICE_STRING)?;
+        let Some(file) = file else {
+            return Err(given.map_or_else(|| self.nowhere(SERVICE_STRING), |_| nameless()));
+        };
+        match (file.id_scope.clone(), file.service()?, file.hub()?) {
+            (Some(id_scope), Some(service), Some(hub))
+                if given.as_ref().is_none_or(|given| *given == service) =>
+            {
+                Ok(self.facts_of(&file, id_scope, service, hub))
             }
-            (None, None) => Err(self.nowhere("LANDFALL_CONNECTION_STRING")),
-            (_, Some(_) | None) => Err(Failure::usage(
-                "a connection string does not say the id scope of its service",
-                "name the folder of a dev server with --data, or pass --server with --control-token, \
-                 and leave --login and LANDFALL_CONNECTION_STRING out",
-            )),
+            _ if given.is_some() => Err(nameless()),
+            _ => self.asked_facts(Some(&file)).await,
         }
     }
 
-    async fn asked_facts(&self, dev: Option<&DevFile>) -> Result<Facts, Failure> {
+    async fn asked_facts(&self, file: Option<&ServerFile>) -> Result<Facts, Failure> {
         let Control {
             mut session,
             resource,
@@ -88,8 +89,8 @@ impl Connect {
             string("hubConnectionString")?,
         );
         let id_scope = text("idScope")?.to_owned();
-        match dev {
-            Some(dev) if self.server.is_none() => self.facts_of(dev, id_scope, service, hub),
+        match file {
+            Some(file) if self.server.is_none() => Ok(self.facts_of(file, id_scope, service, hub)),
             _ => Ok(Facts {
                 id_scope,
                 service,
@@ -103,18 +104,26 @@ impl Connect {
 
     fn facts_of(
         &self,
-        dev: &DevFile,
+        file: &ServerFile,
         id_scope: String,
         service: ConnectionString,
         hub: ConnectionString,
-    ) -> Result<Facts, Failure> {
-        Ok(Facts {
+    ) -> Facts {
+        Facts {
             id_scope,
             service,
             hub,
-            ca_file: Some(self.ca.clone().unwrap_or_else(|| dev.ca_file.clone())),
-            bundle_file: dev.bundle_file.clone().filter(|_| self.ca.is_none()),
+            ca_file: self.ca.clone().or_else(|| file.ca_file.clone()),
+            bundle_file: file.bundle_file.clone().filter(|_| self.ca.is_none()),
             is_of_data_folder: true,
-        })
+        }
     }
+}
+
+fn nameless() -> Failure {
+    Failure::usage(
+        "a connection string does not say the id scope of its service",
+        "name the folder of a running server with --data, or pass --server with --control-token, \
+         and leave --login and LANDFALL_CONNECTION_STRING out",
+    )
 }

@@ -34,7 +34,7 @@ impl Connect {
     /// token.
     pub async fn policies_of_service(&self) -> Result<Holder, Failure> {
         if let Some(string) = self.given("LANDFALL_CONNECTION_STRING")? {
-            let mut session = self.session(&string)?;
+            let mut session = self.session(&string, true)?;
             // A policy sees its own service only.
             let name = only_service(&mut session).await?;
             return Ok(Holder::new(
@@ -52,7 +52,7 @@ impl Connect {
     pub async fn policies_of_hub(&self, host: Option<&str>) -> Result<Holder, Failure> {
         if let Some(string) = self.given("LANDFALL_HUB_CONNECTION_STRING")? {
             let host = host.unwrap_or(string.host()).to_owned();
-            let session = self.session(&string)?;
+            let session = self.session(&string, true)?;
             return Ok(Holder::new(session, PolicyHolder::Hub(host), port(&string)));
         }
         if let Some(host) = host {

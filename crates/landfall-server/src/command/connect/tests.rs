@@ -71,7 +71,7 @@ async fn without_folder_flag_and_environment_the_remedy_is_said() {
     assert!(failure.what.contains("LANDFALL_HUB_CONNECTION_STRING"));
     assert!(failure.fix.is_some_and(|fix| fix.contains("landfall dev")));
     std::fs::write(empty.path().join("dev.json"), "{").expect("written");
-    let broken = connect(empty.path()).dev().err().expect("refused");
+    let broken = connect(empty.path()).server_file().err().expect("refused");
     assert!(broken.what.contains("dev.json"));
 }
 
@@ -124,6 +124,32 @@ async fn a_server_is_reached_by_name_and_control_token_alone() {
     );
     connect.server = Some("https://dps.example.net".into());
     assert_eq!(connect.control().err().expect("a URL").exit, Exit::Usage);
+}
+
+#[tokio::test]
+async fn a_kept_server_is_found_by_its_folder_and_its_token_by_the_file_it_names() {
+    let folder = tempfile::tempdir().expect("folder");
+    let token = folder.path().join("control.token");
+    let server = serde_json::json!({
+        "pid": 1, "httpsPort": 1, "addresses": ["127.0.0.1:1"], "adminUrl": "http://127.0.0.1:9080",
+        "caFile": null, "certificatesSha256": ["AB"],
+        "controlPlane": {"url": "https://127.0.0.1:1", "tokenFile": token,
+            "subscription": "sub", "resourceGroup": "group"}});
+    std::fs::write(folder.path().join("server.json"), server.to_string()).expect("written");
+    let connect = connect(folder.path());
+    let failure = connect.control().err().expect("no token");
+    assert!(failure.what.contains("control.token"), "{}", failure.what);
+    std::fs::write(&token, "t0ken\n").expect("written");
+    let control = connect.control().expect("control");
+    assert_eq!(
+        control.session.client.endpoint(),
+        &Endpoint::new("127.0.0.1", 1).through(&["127.0.0.1:1".parse().expect("an address")])
+    );
+    let request = own::services(&control.session.authorization, false);
+    assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+    // Its file holds no connection string: the server is asked, and nobody is there.
+    let failure = connect.service_string().await.expect_err("nobody");
+    assert_eq!(failure.exit, Exit::CannotConnect);
 }
 
 #[test]

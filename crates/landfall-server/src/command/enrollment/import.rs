@@ -8,6 +8,7 @@ use clap::Args;
 use landfall_wire::route::Collection;
 use tokio::task::JoinSet;
 
+use crate::client::Endpoint;
 use crate::client::tls::{Trust, settings};
 use crate::command::connect::{Connect, connection_string};
 use crate::command::new_file::NewFile;
@@ -105,7 +106,8 @@ impl Import {
                 Some(file) => Trust::File(file.clone()),
                 None => Trust::System,
             };
-            let caller = Caller::new(string, settings(&trust, None)?);
+            let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
+            let caller = Caller::new(endpoint, string, settings(&trust, None)?);
             return Ok(Source::Service(Box::new(Service::new(caller, true)), 0));
         }
         let path = self.file.clone().unwrap_or_default();

@@ -44,14 +44,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Makes a caller of the service that `string` names; nothing is sent yet.
-    pub fn new(string: ConnectionString, tls: Arc<ClientConfig>) -> Self {
-        let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
-        Caller::at(endpoint, string, tls)
-    }
-
-    /// The same, where the service's host is known to be at `endpoint`.
-    pub fn at(endpoint: Endpoint, string: ConnectionString, tls: Arc<ClientConfig>) -> Self {
+    /// Makes a caller of the service that `string` names, reached by `endpoint`; nothing is sent yet.
+    pub fn new(endpoint: Endpoint, string: ConnectionString, tls: Arc<ClientConfig>) -> Self {
         Caller {
             client: Client::new(endpoint, Arc::clone(&tls)),
             tls,
@@ -64,8 +58,11 @@ impl Caller {
 
     /// Another connection to the same service.
     pub fn another(&self) -> Self {
-        let endpoint = self.client.endpoint().clone();
-        let mut other = Caller::at(endpoint, self.string.clone(), Arc::clone(&self.tls));
+        let mut other = Caller::new(
+            self.client.endpoint().clone(),
+            self.string.clone(),
+            Arc::clone(&self.tls),
+        );
         other.reached = self.reached;
         other
     }
