@@ -317,6 +317,11 @@ assert "hush" not in said and "4 of 5 lines failed" in said and "--map-hub" in s
 report = [json.loads(line) for line in (work / "bad.report").read_text().splitlines()]
 assert [line["line"] for line in report] == [1, 2, 3, 5], report
 assert service(fresh, "GET", "/enrollments/good").status == 200
+# A report of an earlier run is replaced; nothing else is, least of all an export.
+landfall("enrollment", "import", "-", "--report", work / "bad.report", "--data", fresh.data, stdin="")
+assert (work / "bad.report").read_text() == ""
+said = landfall("enrollment", "import", "-", "--report", export, "--data", fresh.data, code=4, stdin="")
+assert "is there already" in said and len(export.read_text().splitlines()) == len(lines)
 wrong = cloud.dev["serviceConnectionString"].split("SharedAccessKey=")[0] + "SharedAccessKey=" + key()
 landfall("enrollment", "import", export, "-l", wrong, "--ca", cloud.data / "ca.pem", code=5)
 fresh.client.close()
@@ -325,7 +330,7 @@ cloud.client.close()
 cloud.stop()
 
 # Nothing that was said, reported or logged holds a key.
-spoken += [(work / name).read_text() for name in ("keyless.jsonl", "keyless.report", "bad.report")]
+spoken += [(work / name).read_text() for name in ("keyless.jsonl", "keyless.report")]
 spoken += [path.read_text(errors="replace") for path in work.glob("*.log")]
 text = "\n".join(spoken)
 assert "dev-7" in text, "the search finds what is there"

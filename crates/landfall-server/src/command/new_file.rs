@@ -1,4 +1,5 @@
-//! A file that a command writes for its user alone: whole or not at all, and never over another.
+//! A file that a command writes for its user alone: whole or not at all, and never over another, save
+//! one of its own kind that it is told to replace.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -14,6 +15,7 @@ pub struct NewFile {
     path: PathBuf,
     draft: PathBuf,
     out: BufWriter<File>,
+    replaces: bool,
 }
 
 impl NewFile {
@@ -27,6 +29,18 @@ impl NewFile {
         if path.symlink_metadata().is_ok() {
             return Err(taken(path));
         }
+        NewFile::draft(path, false)
+    }
+
+    /// Begins a file that replaces another of this name, if there is one: the caller has seen that it may.
+    ///
+    /// # Errors
+    /// [`Failure`] when another command writes it, or the folder takes no file.
+    pub fn replacing(path: &Path) -> Result<Self, Failure> {
+        NewFile::draft(path, true)
+    }
+
+    fn draft(path: &Path, replaces: bool) -> Result<Self, Failure> {
         let mut draft = OsString::from(path);
         draft.push(".new");
         let draft = PathBuf::from(draft);
@@ -60,6 +74,7 @@ impl NewFile {
             path: path.to_owned(),
             draft,
             out: BufWriter::with_capacity(1 << 16, file),
+            replaces,
         })
     }
 
@@ -79,8 +94,13 @@ impl NewFile {
     }
 
     fn name(&self) -> io::Result<()> {
-        // A second name never replaces another file; a rename would.
-        match fs::hard_link(&self.draft, &self.path) {
+        // A second name never replaces another file; a rename does.
+        let named = if self.replaces {
+            fs::rename(&self.draft, &self.path)
+        } else {
+            fs::hard_link(&self.draft, &self.path)
+        };
+        match named {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
             // Some file systems know one name a file.
             Err(_) if self.path.symlink_metadata().is_err() => {
@@ -181,6 +201,19 @@ mod tests {
         assert_eq!(taken.exit, Exit::Conflict);
         assert!(NewFile::begin(&path).is_err());
         assert_eq!(fs::read(&path).expect("there"), b"somebody else's");
+        assert_eq!(names(folder.path()), ["it"]);
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_by_one_that_is_told_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("it");
+        fs::write(&path, "old").expect("written");
+        let mut file = NewFile::replacing(&path).expect("begun");
+        file.write_all(b"new").expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"old");
+        file.finish().expect("finished");
+        assert_eq!(fs::read(&path).expect("there"), b"new");
         assert_eq!(names(folder.path()), ["it"]);
     }
 

@@ -1,8 +1,8 @@
 //! `landfall enrollment import`: lines of an export, or another service's records, into a service.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use landfall_wire::route::Collection;
@@ -18,7 +18,7 @@ use crate::command::transfer::caller::Caller;
 use crate::command::transfer::fit::{Certificates, Fit, Hubs};
 use crate::command::transfer::sink::{Chunk, Manner, OnConflict, Settled, settle};
 use crate::command::transfer::source::{AT_ONCE, Lines, Read, Service, Source};
-use crate::command::transfer::tally::{Outcome, Tally};
+use crate::command::transfer::tally::{self, Outcome, Tally};
 use crate::signals;
 
 /// Options of `import`.
@@ -48,7 +48,7 @@ pub struct Import {
     /// File or folder with certificates that the lines name by thumbprint only; may be given several times
     #[arg(long, value_name = "PATH")]
     certificates: Vec<PathBuf>,
-    /// Write the lines that failed into this file, as JSON
+    /// Write the lines that failed into this file, as JSON Lines; an earlier report is replaced
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -67,7 +67,7 @@ impl Import {
     /// Reads the lines and writes them into the service.
     pub async fn run(self, connect: &Connect) -> Result<(), Failure> {
         let mut stop = signals::Stop::listen()?;
-        let report = self.report.as_deref().map(NewFile::begin).transpose()?;
+        let report = self.report.as_deref().map(report).transpose()?;
         let fit = Fit {
             hubs: Hubs::parse(&self.map_hub, self.drop_hubs)?,
             certificates: Certificates::read(&self.certificates)?,
@@ -166,6 +166,24 @@ impl Import {
                 "do what the reasons name and give the same command again: lines that are in are left as they are",
             )),
         }
+    }
+}
+
+/// Begins a report: the same command may be given many times, so one of an earlier run is replaced,
+/// and nothing else is.
+fn report(path: &Path) -> Result<NewFile, Failure> {
+    let mut first = String::new();
+    let is_report = match File::open(path) {
+        Ok(file) => {
+            let read = BufReader::new(file.take(1 << 16)).read_line(&mut first);
+            read.is_ok() && (first.is_empty() || tally::is_failed_line(&first))
+        }
+        Err(_) => false,
+    };
+    if is_report {
+        NewFile::replacing(path)
+    } else {
+        NewFile::begin(path)
     }
 }
 

@@ -23,9 +23,21 @@ pub fn noun(collection: Collection) -> &'static str {
     }
 }
 
-/// Takes out of a record what only its own service knows, and what says nothing.
+/// Takes out of a record what only its own service knows, and what says nothing: services show
+/// members that were never set as `null` or as the empty text.
 pub fn bare(record: &mut JsonObject) {
-    record.retain(|name, value| !value.is_null() && !READ_ONLY.contains(&name.as_str()));
+    let says_nothing = |value: &Json| value.is_null() || value.as_str() == Some("");
+    record.retain(|name, value| !says_nothing(value) && !READ_ONLY.contains(&name.as_str()));
+    let Some(attestation) = record.get_mut("attestation").and_then(Json::as_object_mut) else {
+        return;
+    };
+    attestation.retain(|_, value| !says_nothing(value));
+    for form in attestation.values_mut().filter_map(Json::as_object_mut) {
+        form.retain(|_, value| !says_nothing(value));
+        for slots in form.values_mut().filter_map(Json::as_object_mut) {
+            slots.retain(|_, value| !says_nothing(value));
+        }
+    }
 }
 
 /// A record as its line, without the end of the line.
@@ -136,13 +148,18 @@ mod tests {
     fn a_record_comes_back_from_its_line() {
         let mut record = object(json!({
             "registrationId": "dev", "etag": "e", "deviceId": null, "registrationState": {},
+            "iotHubHostName": "", "attestation": {"type": "x509", "tpm": null, "x509": {
+                "signingCertificates": null, "caReferences": {"primary": "root", "secondary": null}}},
             "createdDateTimeUtc": "t", "lastUpdatedDateTimeUtc": "t",
             "initialTwin": {"tags": {"etag": null}},
         }));
         bare(&mut record);
         let line = text(Collection::Individuals, &record);
         assert!(!line.contains('\n'));
-        let wanted = json!({"registrationId": "dev", "initialTwin": {"tags": {"etag": null}}});
+        let wanted = json!({
+            "registrationId": "dev", "initialTwin": {"tags": {"etag": null}},
+            "attestation": {"type": "x509", "x509": {"caReferences": {"primary": "root"}}},
+        });
         assert_eq!(
             parse(line.as_bytes()),
             Ok(Line::Record(Collection::Individuals, object(wanted)))

@@ -59,6 +59,12 @@ impl FailedLine {
     }
 }
 
+/// Whether a text is a failed line as programs read it.
+pub fn is_failed_line(text: &str) -> bool {
+    let line = serde_json::from_str::<Json>(text).ok();
+    line.is_some_and(|line| line["line"].is_u64() && line["reason"].is_string())
+}
+
 /// What became of all lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -164,6 +170,8 @@ mod tests {
         );
         assert!(tally.text(true).contains("1 would be created"));
         assert_eq!(tally.json()["failed"][0]["line"], 2);
+        assert!(is_failed_line(&tally.failed()[0].json().to_string()));
+        assert!(!is_failed_line("{\"kind\":\"note\"}") && !is_failed_line(""));
         for line in 0..40 {
             tally.count(line, None, Outcome::Failed("again".into()));
         }
