@@ -84,7 +84,9 @@ try:
             said = follow(readme, clone, server, environment, **user)
         finally:
             server.stop()
+    warned = server.log.read_text()
     assert port == 443 or port in FALLBACK_PORTS, f"dev took port {port}"
+    assert port == 443 or f"serving on {port} instead" in warned, f"dev took port {port} and said\n{warned}"
     owner = (clone / "landfall-data" / "dev.json").parent.stat().st_uid
     assert owner == (user.get("user") or os.geteuid()), f"the data folder belongs to user {owner}"
 finally:

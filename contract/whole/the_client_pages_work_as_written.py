@@ -1,7 +1,7 @@
 """The pages of `docs/clients` work as written: each page's `sh` blocks in one shell session, beside a running `dev`.
 
 What the text says of a block is looked for in what it printed; a page with blocks that nothing here holds to a promise
-is a failure. Clients that follow a port in a name are run a second time against a server that is not on port 443.
+is a failure, and so is a line that does not say how it is known. Clients that follow a port in a name are run a second time against a server that is not on port 443.
 """
 
 import os
@@ -37,6 +37,18 @@ PROMISED = {
 }
 
 FOLLOW_A_PORT = {"curl.md", "python.md"}
+# How a line of a page's table is known, at the head of its last cell.
+MARKS = ("tested", "tried", "read: ")
+
+
+def hold_to_marks(page):
+    """Every line of a page says how it is known, and only a page with blocks that are run calls one tested."""
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ") and "known by" not in line]
+    assert rows, f"{page.name} has no table"
+    for row in rows:
+        mark = row.rstrip("| ").rsplit(" | ", 1)[-1]
+        assert mark.startswith(MARKS), f"{page.name}: nothing says how this is known: {row}"
+        assert page.name in PROMISED or "tested" not in mark, f"{page.name}: no block is run, and a line is called tested: {row}"
 
 
 def hold_to_promises(name, text):
@@ -76,6 +88,10 @@ assert os.environ["OFFICIAL_PORTS"], (
 )
 with_blocks = {page.name: blocks(page.read_text()) for page in sorted(CLIENTS.glob("*.md")) if "```sh\n" in page.read_text()}
 assert with_blocks.keys() == PROMISED.keys(), f"pages with sh blocks: {sorted(with_blocks)}; held to a promise: {sorted(PROMISED)}"
+
+for page in CLIENTS.glob("*.md"):
+    if page.name != "README.md":
+        hold_to_marks(page)
 
 for name, parts in with_blocks.items():
     run(name, parts, True, work / name)
