@@ -117,7 +117,7 @@ pub fn warn_of_unknown(names: &[String], address: IpAddr) {
 fn warn_of_other_port(bind: IpAddr, port: u16, error: &io::Error) {
     eprintln!("warning: port 443 on {bind} cannot be bound ({error}); serving on {port} instead.");
     eprintln!(
-        "         curl, the az CLI and the Python service SDKs follow a port in the name; the device SDKs and the Node and C# service SDKs know only 443."
+        "         curl, browsers, the az CLI and the Python service SDKs follow a port in the name; the Node and Java service SDKs and most device SDKs do not."
     );
     if error.kind() == io::ErrorKind::PermissionDenied {
         eprintln!(
