@@ -111,3 +111,9 @@ expect_match "with the control token" '"accepted":false.*"check":"enrollment\.di
   "$(asked -d "$chain" -H "Authorization: Bearer $token" "$url?service=dev")"
 expect_match "another service" ' 404$' "$(asked -d "$chain" -H "Authorization: Bearer $token" "$url?service=none")"
 expect_match "no chain" 'chain must hold 1 to 10 certificates.* 400$' "$(asked -d '{}' -H "Authorization: Bearer $token" "$url")"
+
+# A policy that may not read enrollments may not ask either.
+landfall policy create provisioner --rights RegistrationStatusRead >/dev/null
+weak=$(landfall policy show provisioner --keys --json | field primaryKey)
+sas=$("$LANDFALL" sas --resource "$DPS_HOST" --policy-name provisioner --key "$weak")
+expect_match "a policy without the right" 'EnrollmentRead.* 40[13]$' "$(asked -d "$chain" -H "Authorization: $sas" "$url")"

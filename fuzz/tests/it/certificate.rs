@@ -111,6 +111,9 @@ static TEXT: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 });
 
 fn text(bytes: &[u8]) {
+    if let Ok(file) = Certificate::chain_from_file(bytes) {
+        assert!(!file.certificates.is_empty());
+    }
     let text = String::from_utf8_lossy(bytes);
     match Certificate::from_text(&text) {
         Ok(read) => assert_eq!(Certificate::from_der(read.der()).ok(), Some(read)),

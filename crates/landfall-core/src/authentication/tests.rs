@@ -9,6 +9,8 @@ use crate::registration::{Assignment, EnrollmentRef, Registration, RegistrationS
 use crate::sas;
 use crate::secret::{KeyPair, SymmetricKey};
 
+mod inspection;
+
 fn keys(seed: u8) -> KeyPair {
     KeyPair {
         primary: SymmetricKey::from_bytes(vec![seed; 64]),

@@ -103,7 +103,13 @@ impl Inspect {
         let request = service::enrollment(&session.authorization, collection, enrollment);
         let kept = session.call(request).await?;
         let request = own::inspection(&session.authorization, id.as_str(), chain, self.at);
-        let mut found = session.call(request).await?;
+        let mut found = session.find(request).await?.ok_or_else(|| {
+            Failure::new(
+                Exit::Refused,
+                "this server has the enrollment and judges no chains: it is no Landfall, or an older one",
+                "leave out --enrollment and --group to have the chain judged by itself",
+            )
+        })?;
         if collection == Collection::Groups {
             hold_to_group(&mut found, enrollment, &kept);
         }
