@@ -59,12 +59,22 @@ pub fn run() -> anyhow::Result<()> {
 
 /// Builds the release binary, and makes sure that it needs nothing of the machine it will run on.
 fn binary() -> anyhow::Result<PathBuf> {
+    // Where the sources lay when they were built is nobody's business, and differs between machines.
+    let flags = [
+        "-Ctarget-feature=+crt-static".to_owned(),
+        format!(
+            "--remap-path-prefix={}=/cargo",
+            step::cargo_home()?.display()
+        ),
+        format!("--remap-path-prefix={}=/landfall", step::root().display()),
+    ];
     // With `--target`, these flags are for the binary alone and not for build scripts and macros.
     step::run(
         step::cargo()
             .args(["build", "--release", "--locked"])
             .args(["--package", "landfall-server", "--target", TARGET])
-            .env("RUSTFLAGS", "-C target-feature=+crt-static"),
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")),
     )?;
     let binary = step::target().join(TARGET).join("release").join("landfall");
     let bytes = std::fs::read(&binary).context("the binary that was built cannot be read")?;

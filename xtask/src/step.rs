@@ -19,6 +19,18 @@ pub fn target() -> PathBuf {
     }
 }
 
+/// Where cargo keeps what it fetched: `CARGO_HOME`, else `.cargo` of the home folder.
+///
+/// # Errors
+/// When neither is known.
+pub fn cargo_home() -> anyhow::Result<PathBuf> {
+    let given = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let own = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    given
+        .or_else(own)
+        .context("neither CARGO_HOME nor HOME is set")
+}
+
 /// The cargo that started this task.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

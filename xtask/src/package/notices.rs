@@ -2,7 +2,7 @@
 //! passed on.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 
@@ -91,11 +91,7 @@ fn library(line: &str) -> Option<Library> {
 
 /// Where cargo keeps the sources of libraries, one folder for each registry.
 fn sources() -> anyhow::Result<Vec<PathBuf>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let own = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    let home = home
-        .or_else(own)
-        .context("neither CARGO_HOME nor HOME is set")?;
+    let home = step::cargo_home()?;
     let folder = home.join("registry").join("src");
     let listed = std::fs::read_dir(&folder)
         .with_context(|| format!("{} cannot be read", folder.display()))?;

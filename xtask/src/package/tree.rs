@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+/// What following the Compose example leaves behind: keys, and what is trusted on one machine only.
+const LEFT_BY_USE: [&str; 2] = ["device.env", "ca.pem"];
+
 /// One file or folder of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -62,7 +65,7 @@ impl Tree {
         self.entries.insert(entry.to.clone(), entry);
     }
 
-    /// Adds every file below a folder.
+    /// Adds every file below a folder, but for what its use leaves behind.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -76,7 +79,7 @@ impl Tree {
             let to = format!("{to}/{name}");
             if found.file_type()?.is_dir() {
                 self.add_folder(&to, &found.path())?;
-            } else {
+            } else if !LEFT_BY_USE.contains(&name) {
                 self.add(Entry::file(&to, 0o644, &found.path()));
             }
         }
@@ -151,6 +154,19 @@ fn mode(path: &Path, mode: u32) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_were_left_in_a_folder_stay_out() {
+        let from = std::env::temp_dir().join(format!("landfall-left-{}", std::process::id()));
+        std::fs::create_dir_all(from.join("compose")).expect("made");
+        for name in ["compose/compose.yaml", "compose/device.env", "ca.pem"] {
+            std::fs::write(from.join(name), "x").expect("written");
+        }
+        let mut tree = Tree::default();
+        tree.add_folder("packaging", &from).expect("read");
+        std::fs::remove_dir_all(&from).expect("removed");
+        assert_eq!(tree.listing(), ["644 packaging/compose/compose.yaml"]);
+    }
 
     #[test]
     fn a_tree_is_written_with_its_modes_and_listed_in_order() {
