@@ -11,6 +11,7 @@
 
 mod audits;
 mod changes;
+mod endings;
 mod listings;
 mod records;
 mod trails;
@@ -44,6 +45,7 @@ where
     changes::a_certificate_has_one_name(&open().await, &samples).await;
     changes::records_belong_to_a_service(&open().await, &samples).await;
     changes::deletions_take_along_what_is_theirs(&open().await, &samples).await;
+    endings::contents_are_counted_and_guard_the_end(&open().await, &samples).await;
     changes::services_never_see_each_other(&open().await, &samples).await;
     changes::trust_versions_grow(&open().await, &samples).await;
     listings::pages_are_in_key_order(&open().await, &samples).await;

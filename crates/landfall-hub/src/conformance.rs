@@ -6,6 +6,7 @@
 mod audit;
 mod bulk;
 mod devices;
+mod hubs;
 mod modules;
 mod placement;
 mod twins;
@@ -37,6 +38,7 @@ pub async fn registry_suite<S: HubStore<HubRecord = HubRecord>>(
     modules::run(&house("modules.conformance.hub").await).await;
     twins::run(&house("twins.conformance.hub").await).await;
     bulk::run(&house("bulk.conformance.hub").await).await;
+    hubs::run(&house("hubs.conformance.hub").await).await;
     let (here, there) = (
         house("here.conformance.hub").await,
         house("there.conformance.hub").await,

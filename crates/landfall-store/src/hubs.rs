@@ -212,3 +212,15 @@ fn revision(session: &Session, hub: &HubHostName) -> Result<Option<i64>, Fault> 
     )?;
     Ok(record.map(|record| record.revision))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_of_the_first_release_counts_as_never_changed() {
+        let text = r#"{"v":1,"host_name":"Hub.a","created":5}"#;
+        let record: HubRecord = from_text(TABLE, text).expect("readable");
+        assert_eq!((record.host_name.0.as_str(), record.revision), ("Hub.a", 1));
+    }
+}

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use http::{HeaderMap, Method};
 use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
-use landfall_core::id::{DeviceId, ModuleId, RegistrationId};
+use landfall_core::id::{DeviceId, ModuleId, PolicyName, RegistrationId};
+use landfall_core::service::Rights;
+use landfall_hub::policy::Permissions;
 use landfall_hub::twin::TwinVerb;
 use landfall_wire::message::Request;
 use landfall_wire::query::HubQueryCall;
@@ -62,6 +64,11 @@ fn operator_apis(body: &[u8]) {
     let _ = told(control::parse_upload(body));
     let _ = told(control::parse_proof(body));
     let _ = told(own::parse_new_service(body));
+    let _ = told(own::services::parse_service_change(body));
+    let name = PolicyName::parse("dev1").expect("a name");
+    let _ = told(own::policies::parse_policy::<Rights>(body, &name));
+    let _ = told(own::policies::parse_policy::<Permissions>(body, &name));
+    let _ = told(own::policies::parse_rotation(body));
 }
 
 fn hub_api(body: &[u8]) {

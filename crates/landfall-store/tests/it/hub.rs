@@ -110,6 +110,7 @@ async fn what_is_put_is_read_back() {
     )
     .await
     .expect("kept");
+    let hub = Hub { revision: 1, ..hub };
     assert_eq!(store.hub(&name).await, Ok(Some(hub.clone())));
     assert_eq!(store.hubs().await, Ok(vec![hub]));
     let mut one = device("Dev(1)");
