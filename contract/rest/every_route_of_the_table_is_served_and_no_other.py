@@ -34,7 +34,7 @@ def owner(connection_string):
 
 def authorization(shape):
     """Whose face a path belongs to."""
-    if shape.startswith(("/landfall", "…")):
+    if shape.startswith(("/landfall", "/subscriptions", "…")):
         return bearer
     if shape.startswith(("/devices", "/twins", "/statistics")):
         return owner(dev["hubConnectionString"])

@@ -1,21 +1,26 @@
-//! The control plane over HTTPS: the CA certificates of a provisioning service.
+//! The control plane over HTTPS: provisioning services and their keys, to read, and their CA
+//! certificates.
 //!
-//! Source: docs/protocol/control-plane.md §1, §5, §6.
+//! Source: docs/protocol/control-plane.md §1, §2, §4, §5, §6.
 
 use http::{Method, StatusCode};
 use landfall_core::administration::{Administration, Condition};
 use landfall_core::audit::{Actor, Origin};
 use landfall_core::error::Error;
 use landfall_core::id::ServiceName;
+use landfall_core::policy::Policies;
 use landfall_core::secret::{SymmetricKey, same_bytes};
-use landfall_core::service::ProvisioningService;
+use landfall_core::service::{ProvisioningService, Rights};
 use landfall_core::store::Store;
+use landfall_wire::control::service::{Place, key_json, service_json};
 use landfall_wire::message::{Reply, Request};
+use landfall_wire::own::policies::policy_name;
 use landfall_wire::route::{ControlRoute, ControlTarget};
 use landfall_wire::service::{LARGEST_BODY, check_size};
 use landfall_wire::{api_version, control, fault};
 
 use crate::backend::Backend;
+use crate::control_names::RESOURCE_GROUP;
 use crate::service_api::condition;
 
 /// Answers one request. `services` are all of the server; the path names one. `token` is the key
@@ -57,9 +62,12 @@ pub(crate) fn bears(request: &Request, token: &SymmetricKey) -> bool {
 
 fn allowed(target: &ControlTarget) -> &'static str {
     match target {
-        ControlTarget::Certificates => "GET",
+        ControlTarget::Services | ControlTarget::Service | ControlTarget::Certificates => "GET",
         ControlTarget::Certificate(_) => "GET, PUT, DELETE",
-        ControlTarget::VerificationCode(_) | ControlTarget::Verify(_) => "POST",
+        ControlTarget::Keys
+        | ControlTarget::Key(_)
+        | ControlTarget::VerificationCode(_)
+        | ControlTarget::Verify(_) => "POST",
     }
 }
 
@@ -73,6 +81,9 @@ async fn carry_out<S: Store>(
 ) -> Result<Reply, Error> {
     if !bears(request, token) {
         return Err(Error::Unauthorized);
+    }
+    if route.target == ControlTarget::Services {
+        return list_services(services, request, route);
     }
     let service = ServiceName::parse(&route.service)
         .ok()
@@ -95,6 +106,22 @@ async fn carry_out<S: Store>(
         route,
     };
     match (&route.target, &request.method) {
+        (ControlTarget::Service, &Method::GET) => {
+            let body = service_json(service, place(route));
+            Ok(Reply::json(StatusCode::OK, &body))
+        }
+        (ControlTarget::Keys, &Method::POST) => {
+            let keys = service.policies.iter().map(key_json).collect();
+            Ok(Reply::json(StatusCode::OK, &control::list_json(keys)))
+        }
+        (ControlTarget::Key(name), &Method::POST) => {
+            let policies = Policies {
+                standing: &service.policies,
+                caller: Rights::ALL,
+            };
+            let policy = policies.find(&policy_name(name)?)?;
+            Ok(Reply::json(StatusCode::OK, &key_json(policy)))
+        }
         (ControlTarget::Certificates, &Method::GET) => call.list().await,
         (ControlTarget::Certificate(name), &Method::GET) => call.read(name).await,
         (ControlTarget::Certificate(name), &Method::PUT) => call.put(name).await,
@@ -102,6 +129,34 @@ async fn carry_out<S: Store>(
         (ControlTarget::VerificationCode(name), &Method::POST) => call.draw_code(name).await,
         (ControlTarget::Verify(name), &Method::POST) => call.verify(name).await,
         _ => Err(Error::MethodNotAllowed),
+    }
+}
+
+/// All services of the server, in whichever subscription and resource group they are asked for.
+///
+/// Source: docs/protocol/control-plane.md §2.1 [S].
+fn list_services(
+    services: &[ProvisioningService],
+    request: &Request,
+    route: &ControlRoute,
+) -> Result<Reply, Error> {
+    if request.method != Method::GET {
+        return Err(Error::MethodNotAllowed);
+    }
+    api_version::parse(request.parameter("api-version").as_deref())?;
+    let all = services
+        .iter()
+        .map(|service| service_json(service, place(route)))
+        .collect();
+    Ok(Reply::json(StatusCode::OK, &control::list_json(all)))
+}
+
+/// Where the services stand for this caller: as the path says.
+fn place(route: &ControlRoute) -> Place<'_> {
+    let named = Some(route.resource_group.as_str()).filter(|group| !group.is_empty());
+    Place {
+        subscription: &route.subscription,
+        resource_group: named.unwrap_or(RESOURCE_GROUP),
     }
 }
 
@@ -119,11 +174,8 @@ impl<S: Store> Call<'_, S> {
 
     /// The path of a certificate, as its `id` gives it back.
     fn resource(&self, name: &str) -> String {
-        format!(
-            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Devices/\
-             provisioningServices/{}/certificates/{name}",
-            self.route.subscription, self.route.resource_group, self.administration.service.name
-        )
+        let service = place(self.route).resource(self.administration.service);
+        format!("{service}/certificates/{name}")
     }
 
     async fn list(&self) -> Result<Reply, Error> {

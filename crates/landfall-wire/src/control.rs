@@ -1,4 +1,7 @@
-//! Bodies of the control plane's CA certificates, in both directions.
+//! Bodies of the control plane: CA certificates, in both directions; services and their keys are
+//! [`service`]'s.
+
+pub mod service;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

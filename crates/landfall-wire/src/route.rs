@@ -61,14 +61,14 @@ pub enum ServiceRoute {
 /// Paths of the control plane, below `/subscriptions/{s}/resourceGroups/{g}/providers/
 /// Microsoft.Devices/provisioningServices`.
 ///
-/// Source: docs/protocol/control-plane.md §5.
+/// Source: docs/protocol/control-plane.md §2.1, §5.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlRoute {
     /// The subscription named in the path.
     pub subscription: String,
-    /// The resource group named in the path.
+    /// The resource group named in the path; empty where it names none.
     pub resource_group: String,
-    /// The provisioning service, by name.
+    /// The provisioning service, by name; empty where the path names none.
     pub service: String,
     /// What of the service.
     pub target: ControlTarget,
@@ -77,6 +77,15 @@ pub struct ControlRoute {
 /// What a control plane path names of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlTarget {
+    /// `/subscriptions/{subscription}/providers/Microsoft.Devices/provisioningServices` and
+    /// `/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Devices/provisioningServices`
+    Services,
+    /// `/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Devices/provisioningServices/{name}`
+    Service,
+    /// `…/listkeys`
+    Keys,
+    /// `…/keys/{name}/listkeys`
+    Key(String),
     /// `…/certificates`
     Certificates,
     /// `…/certificates/{name}`
@@ -232,32 +241,43 @@ fn collection(
 }
 
 fn control(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<ControlRoute> {
-    let [
-        "subscriptions",
-        _,
-        "resourcegroups",
-        _,
-        "providers",
-        "microsoft.devices",
-        "provisioningservices",
-        _,
-        "certificates",
-        rest @ ..,
-    ] = lower
-    else {
-        return None;
+    const PROVIDER: &str = "microsoft.devices";
+    const SERVICES: &str = "provisioningservices";
+    let (resource_group, rest) = match lower {
+        [_, _, "providers", PROVIDER, SERVICES] => (String::new(), &[][..]),
+        [
+            _,
+            _,
+            "resourcegroups",
+            _,
+            "providers",
+            PROVIDER,
+            SERVICES,
+            rest @ ..,
+        ] => (at(3), rest),
+        _ => return None,
     };
     let target = match rest {
-        [] => ControlTarget::Certificates,
-        [_] => ControlTarget::Certificate(at(9)),
-        [_, "generateverificationcode"] => ControlTarget::VerificationCode(at(9)),
-        [_, "verify"] => ControlTarget::Verify(at(9)),
+        [] => ControlTarget::Services,
+        [_] => ControlTarget::Service,
+        [_, "listkeys"] => ControlTarget::Keys,
+        [_, "keys", _, "listkeys"] => ControlTarget::Key(at(9)),
+        [_, "certificates"] => ControlTarget::Certificates,
+        [_, "certificates", _] => ControlTarget::Certificate(at(9)),
+        [_, "certificates", _, "generateverificationcode"] => {
+            ControlTarget::VerificationCode(at(9))
+        }
+        [_, "certificates", _, "verify"] => ControlTarget::Verify(at(9)),
         _ => return None,
     };
     Some(ControlRoute {
         subscription: at(1),
-        resource_group: at(3),
-        service: at(7),
+        resource_group,
+        service: if rest.is_empty() {
+            String::new()
+        } else {
+            at(7)
+        },
         target,
     })
 }
@@ -332,6 +352,43 @@ mod tests {
         );
         assert_eq!(parse("/nothing"), None);
         assert_eq!(parse("/%ff/registrations/a"), None);
+    }
+
+    #[test]
+    fn a_service_of_the_control_plane_is_found_alone_and_in_lists() {
+        const PROVIDER: &str = "providers/Microsoft.Devices/provisioningServices";
+        let control = |group: &str, service: &str, target| {
+            Some(Route::Control(ControlRoute {
+                subscription: "s".into(),
+                resource_group: group.into(),
+                service: service.into(),
+                target,
+            }))
+        };
+        for (path, found) in [
+            (String::new(), control("", "", ControlTarget::Services)),
+            (
+                "resourcegroups/g/".into(),
+                control("g", "", ControlTarget::Services),
+            ),
+        ] {
+            assert_eq!(parse(&format!("/subscriptions/s/{path}{PROVIDER}")), found);
+        }
+        for (rest, target) in [
+            ("dev", Some(ControlTarget::Service)),
+            ("dev/listKeys", Some(ControlTarget::Keys)),
+            ("dev/keys/o/listkeys", Some(ControlTarget::Key("o".into()))),
+            (
+                "dev/certificates/c",
+                Some(ControlTarget::Certificate("c".into())),
+            ),
+            ("dev/keys/o", None),
+            ("dev/skus", None),
+        ] {
+            let path = format!("/subscriptions/s/resourceGroups/g/{PROVIDER}/{rest}");
+            let found = target.and_then(|target| control("g", "dev", target));
+            assert_eq!(parse(&path), found, "{rest}");
+        }
     }
 
     #[test]

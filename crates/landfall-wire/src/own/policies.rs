@@ -121,6 +121,13 @@ pub fn rights<R: RightSet>(rights: R) -> String {
 
 /// A policy as JSON. `etag` marks the state of its holder: all policies of one share it.
 pub fn policy<P: Policy>(policy: &P, etag: &Etag, keys: Secrets) -> Value {
+    let mut out = rule(policy, keys);
+    out.insert("etag".to_owned(), etag.as_str().into());
+    Value::Object(out)
+}
+
+/// The members of a policy.
+pub(crate) fn rule<P: Policy>(policy: &P, keys: Secrets) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |name: &str, value: &str| {
         out.insert(name.to_owned(), value.into());
@@ -131,8 +138,7 @@ pub fn policy<P: Policy>(policy: &P, etag: &Etag, keys: Secrets) -> Value {
         put("primaryKey", &policy.keys().primary.to_base64());
         put("secondaryKey", &policy.keys().secondary.to_base64());
     }
-    put("etag", etag.as_str());
-    Value::Object(out)
+    out
 }
 
 /// All policies of a holder as JSON; keys are those that the caller may know.
