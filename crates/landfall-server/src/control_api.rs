@@ -82,6 +82,10 @@ async fn carry_out<S: Store>(
     if !bears(request, token) {
         return Err(Error::Unauthorized);
     }
+    let mut methods = allowed(&route.target).split(", ");
+    if !methods.any(|method| method == request.method.as_str()) {
+        return Err(Error::MethodNotAllowed);
+    }
     if route.target == ControlTarget::Services {
         return list_services(services, request, route);
     }
@@ -140,9 +144,6 @@ fn list_services(
     request: &Request,
     route: &ControlRoute,
 ) -> Result<Reply, Error> {
-    if request.method != Method::GET {
-        return Err(Error::MethodNotAllowed);
-    }
     api_version::parse(request.parameter("api-version").as_deref())?;
     let all = services
         .iter()
