@@ -102,6 +102,18 @@ owner=$(landfall connection-string --hub)
 landfall policy delete --hub lister --login "$owner" >/dev/null
 refuses 5 landfall policy list --hub --login "$(landfall connection-string --hub --policy registryRead)"
 
+# dev.json follows the owner's keys: commands go on after both were exchanged.
+owner=$(landfall connection-string)
+landfall policy rotate provisioningserviceowner --key both >/dev/null
+[ "$(landfall connection-string)" != "$owner" ] || fail "dev.json holds a dead key"
+landfall enrollment show dev-1 >/dev/null
+base=$DPS_ENDPOINT
+expect "a dead owner's key" 401 "$(by "$owner" /enrollments/dev-1)"
+owner=$(landfall connection-string --hub)
+landfall policy rotate --hub iothubowner --key both >/dev/null
+[ "$(landfall connection-string --hub)" != "$owner" ] || fail "dev.json holds a dead key of the hub"
+landfall hub device list >/dev/null
+
 # The service's own settings.
 landfall service update --allocation-policy static --require-verified-chain >updated
 expect_match "settings" 'Allocation policy +static' "$(cat updated)"

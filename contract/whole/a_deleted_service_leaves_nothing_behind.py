@@ -102,9 +102,21 @@ devices = server.json("hub", "device", "list", "--service", "sixth")
 assert sorted(device["deviceId"] for device in devices) == ["edge-1", "in-fleet"], devices
 server.command("service", "delete", "sixth", "--yes", "--force")
 
-# The last one may go too: the next start founds a new one.
+# When the first goes, dev.json tells of the next oldest, and so do commands that name no service.
 first = server.dev["idScope"]
+heir = server.json("service", "create", "heir")
 server.command("service", "delete", "dev", "--yes", "--force")
+assert json.loads((server.data / "dev.json").read_text())["idScope"] == heir["idScope"]
+assert server.json("service", "show")["name"] == "heir"
+server.command("enrollment", "create", "of-the-heir", "--attestation-type", "symmetricKey")
+assert server.json("enrollment", "list", "--service", "heir")[0]["registrationId"] == "of-the-heir"
+
+# The last one may go too: dev.json makes the next, and so does the next start.
+server.command("service", "delete", "heir", "--yes", "--force")
+assert server.json("service", "list")["value"] == []
+server.command("service", "create", "next")
+assert server.json("service", "show")["name"] == "next"
+server.command("service", "delete", "next", "--yes")
 assert server.json("service", "list")["value"] == []
 server.stop()
 server.start()

@@ -19,7 +19,7 @@ use crate::device_api::DeviceApi;
 use crate::device_api::https::LARGEST_BODY;
 use crate::faces::AllFaces;
 use crate::listener::{self, Limits, Slots};
-use crate::own_api::{Naming, OwnApi};
+use crate::own_api::{Changes, Naming, OwnApi};
 use crate::provisioning::Provisioning;
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
@@ -82,6 +82,8 @@ pub struct Running {
     pub backend: Backend<SqliteStore>,
     /// The driver, for whoever continues operations.
     pub provisioning: Arc<Provisioning<SqliteStore, EmbeddedHubs<SqliteStore>>>,
+    /// What changes of services, hubs and policies.
+    pub changes: Changes,
     listen: mpsc::Sender<Listen>,
     stop: Stopper,
     stopped: Stop,
@@ -117,6 +119,7 @@ impl Running {
             Arc::clone(&backend.clock),
             settings.traces,
         );
+        let changes = Changes::default();
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),
             device: DeviceApi {
@@ -132,6 +135,7 @@ impl Running {
                 naming: naming(listen.clone()),
                 embedded: hubs,
                 changing: tokio::sync::Mutex::new(()),
+                changes: changes.clone(),
             },
             control_token,
             device_body: settings.device_body,
@@ -148,6 +152,7 @@ impl Running {
         Running {
             backend,
             provisioning,
+            changes,
             listen,
             stop,
             stopped,

@@ -2,6 +2,7 @@
 //! answer. Who may call them is `caller`'s. Listed in docs/divergences.md.
 
 mod caller;
+pub mod changes;
 mod inspection;
 pub mod naming;
 mod policies;
@@ -22,6 +23,7 @@ use landfall_wire::own;
 use landfall_wire::route::OwnRoute;
 
 use caller::Scope;
+pub use changes::Changes;
 pub use naming::Naming;
 
 use crate::backend::{Backend, unread};
@@ -44,6 +46,8 @@ pub struct OwnApi<S> {
     pub embedded: EmbeddedHubs<S>,
     /// The turn to change what there is of services, hubs and policies.
     pub changing: tokio::sync::Mutex<()>,
+    /// Who is told of such changes.
+    pub changes: Changes,
 }
 
 impl<S: HubStore> OwnApi<S> {

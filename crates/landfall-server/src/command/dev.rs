@@ -5,6 +5,7 @@
 mod address;
 mod child;
 mod ephemeral;
+mod follow;
 mod names;
 mod place;
 mod ready;
@@ -127,8 +128,11 @@ pub async fn run(options: DevOptions) -> Result<ExitCode, Failure> {
         until_the_command_ends(&options, &ready, &mut stop).await
     };
     // Programs read it to find a server that runs: it must not outlive one.
-    let _ = std::fs::remove_file(ready.folder.join("dev.json"));
+    let told = ready.folder.join("dev.json");
+    let _ = std::fs::remove_file(&told);
     running.stop().await;
+    // A change that was the last may have written it once more.
+    let _ = std::fs::remove_file(&told);
     if options.command.is_empty() && !options.quiet {
         match &ephemeral {
             Some(_) => println!("Stopped. The data was ephemeral and is gone."),
@@ -275,7 +279,7 @@ async fn open(
     running: &mut Running,
     socket: TcpListener,
     mut place: Place,
-    folder: &DataFolder,
+    folder: &Arc<DataFolder>,
     mut parts: Parts,
 ) -> anyhow::Result<Ready> {
     let backend = running.backend.clone();
@@ -293,7 +297,10 @@ async fn open(
         folder: folder.path().to_owned(),
         parts,
     };
-    folder.write("dev.json", ready.json().as_bytes(), true)?;
+    let changes = running.changes.follow();
+    folder.write("dev.json", ready::json(&ready.place).as_bytes(), true)?;
+    let (place, folder) = (ready.place.clone(), Arc::clone(folder));
+    running.beside(|stop| follow::run(backend, folder, place, changes, stop));
     Ok(ready)
 }
 

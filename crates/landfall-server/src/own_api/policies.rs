@@ -81,7 +81,7 @@ impl<S: HubStore> OwnApi<S> {
         };
         // Whoever says no state means the one that stands when its turn comes.
         let _turn = self.changing.lock().await;
-        match holder {
+        let answer = match holder {
             PolicyHolder::Service(service) => {
                 let right = Rights::SERVICE_CONFIG;
                 let keeper = self.service_for(request, service, right).await?;
@@ -101,7 +101,11 @@ impl<S: HubStore> OwnApi<S> {
                 };
                 of_hub(request, &call, &policies, &name).await
             }
+        };
+        if answer.is_ok() && !matches!(call, Call::Show) {
+            self.changes.tell().await;
         }
+        answer
     }
 
     async fn of_service(

@@ -94,6 +94,7 @@ impl<S: HubStore> OwnApi<S> {
         let names = Names { service, host, hub };
         let author = origin.author(Actor::ControlToken);
         let (service, hub) = founding::found(&self.backend, names, author).await?;
+        self.changes.tell().await;
         let body = own::service(&service, &[hub], port(request), true);
         Ok(Reply::json(StatusCode::CREATED, &body))
     }
@@ -140,6 +141,7 @@ impl<S: HubStore> OwnApi<S> {
         let after = administration
             .update_service(update, &condition, hub_writes)
             .await?;
+        self.changes.tell().await;
         let body = own::service(&after, &[], port(request), false);
         Ok(marked(Reply::json(StatusCode::OK, &body), &after.etag))
     }
@@ -237,6 +239,7 @@ impl<S: HubStore> OwnApi<S> {
         }
         let names = self.unused_names(service, going).await?;
         self.naming.freed(&names).await;
+        self.changes.tell().await;
         let body = removal.json(service);
         Ok(Reply::json(StatusCode::OK, &body))
     }

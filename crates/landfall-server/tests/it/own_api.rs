@@ -24,7 +24,7 @@ use landfall_server::device_api::https::LARGEST_BODY;
 use landfall_server::faces::AllFaces;
 use landfall_server::founding::{self, Names};
 use landfall_server::listener::Faces as _;
-use landfall_server::own_api::{Naming, OwnApi};
+use landfall_server::own_api::{Changes, Naming, OwnApi};
 use landfall_server::provisioning::Provisioning;
 use landfall_server::telemetry::{TraceRetention, Traces};
 use landfall_server::time::SystemEntropy;
@@ -122,6 +122,7 @@ impl House {
                 naming: Naming::Given,
                 embedded,
                 changing: tokio::sync::Mutex::new(()),
+                changes: Changes::default(),
             },
             control_token: token.clone(),
             device_body: LARGEST_BODY,

@@ -128,7 +128,7 @@ pub async fn made_for(backend: &Backend<SqliteStore>) -> anyhow::Result<Option<I
 }
 
 /// The embedded hub that `service` assigns to.
-async fn hub_of(
+pub async fn hub_of(
     backend: &Backend<SqliteStore>,
     service: &ProvisioningService,
 ) -> anyhow::Result<Hub> {

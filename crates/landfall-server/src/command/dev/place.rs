@@ -12,6 +12,7 @@ use landfall_wire::client::connection_string::ConnectionString;
 use crate::client::Endpoint;
 
 /// Where everything is.
+#[derive(Clone)]
 pub struct Place {
     /// The provisioning service.
     pub service: ProvisioningService,

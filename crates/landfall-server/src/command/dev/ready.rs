@@ -85,32 +85,31 @@ pub struct Ready {
     pub parts: Parts,
 }
 
-impl Ready {
-    /// `dev.json`: what a program needs.
-    pub fn json(&self) -> String {
-        let place = &self.place;
-        let document = json!({
-            "host": place.service.host_name,
-            "hosts": place.hosts,
-            "address": place.address(),
-            "httpsPort": place.port,
-            "idScope": place.service.id_scope.as_str(),
-            "serviceConnectionString": place.service_connection_string(),
-            "hubConnectionString": place.hub_connection_string(),
-            "caFile": place.ca_file,
-            "bundleFile": place.bundle_file,
-            "controlPlane": {
-                "url": place.url(),
-                "token": &**place.control_token.to_base64(),
-                "subscription": SUBSCRIPTION,
-                "resourceGroup": RESOURCE_GROUP,
-                "name": place.service.name.as_str(),
-            },
-            "adminUrl": place.admin_url(),
-        });
-        format!("{document:#}\n")
-    }
+/// `dev.json`: what a program needs.
+pub fn json(place: &Place) -> String {
+    let document = json!({
+        "host": place.service.host_name,
+        "hosts": place.hosts,
+        "address": place.address(),
+        "httpsPort": place.port,
+        "idScope": place.service.id_scope.as_str(),
+        "serviceConnectionString": place.service_connection_string(),
+        "hubConnectionString": place.hub_connection_string(),
+        "caFile": place.ca_file,
+        "bundleFile": place.bundle_file,
+        "controlPlane": {
+            "url": place.url(),
+            "token": &**place.control_token.to_base64(),
+            "subscription": SUBSCRIPTION,
+            "resourceGroup": RESOURCE_GROUP,
+            "name": place.service.name.as_str(),
+        },
+        "adminUrl": place.admin_url(),
+    });
+    format!("{document:#}\n")
+}
 
+impl Ready {
     /// Tells people where the command's server is, in one line; standard output is the command's.
     pub fn print_in_brief(&self) {
         let place = &self.place;
