@@ -126,6 +126,29 @@ made = hub_client.call("PUT", "/devices/made-on-the-hub?api-version=2021-04-12",
 known["key that the hub made"] = made.body["authentication"]["symmetricKey"]["primaryKey"]
 answers.append(hub_client.call("GET", "/devices/nobody?api-version=2021-04-12", None, hub_token).text)
 
+# Keys of policies: given, drawn, rotated; and refused, with what is wrong and without the key.
+bearer = f"Bearer {known['control token']}"
+for holder in ("services/dev", f"hubs/{hub['HostName'].split(':')[0]}"):
+    path = f"/landfall/{holder}/policies/by-hand"
+    right = "EnrollmentRead" if holder.startswith("services") else "RegistryRead"
+    body = {"rights": right, "primaryKey": new_key(f"policy of {holder}"), "secondaryKey": new_key(f"second of {holder}", 32)}
+    answer = client.call("PUT", path, body, bearer)
+    assert answer.status == 201, answer.text
+    answers.append(answer.text)
+    answers.append(client.call("PUT", path, body, bearer).text)
+    for member in ("primaryKey", "secondaryKey"):
+        answer = client.call("POST", f"{path}/rotate", {member: body[member]}, bearer, {"If-Match": "*"})
+        assert answer.status == 400, answer.text
+        answers.append(answer.text)
+    answer = client.call("PUT", f"{path}-2", {"rights": right, "primaryKey": new_key(f"short of {holder}", 8)}, bearer)
+    assert answer.status == 400, answer.text
+    answers.append(answer.text)
+    answers.append(client.call("POST", f"{path}/rotate", {"primaryKey": new_key(f"new of {holder}")}, bearer, {"If-Match": "*"}).text)
+    answer = client.call("POST", f"{path}/rotate?keys=true", {"rotation": "both"}, bearer, {"If-Match": "*"})
+    known[f"drawn of {holder}"] = answer.body["primaryKey"]
+    answers.append(client.call("GET", f"/landfall/{holder}/policies", None, bearer).text)
+    answers.append(client.call("DELETE", path, None, bearer).text)
+
 # A private key in an uploaded certificate file is refused, and not repeated.
 work = pathlib.Path.cwd()
 subprocess.run(
