@@ -1,6 +1,6 @@
 """A full run with known keys and tokens; then every place that must not hold them is searched.
 
-Searched: all that the server logs at its most talkative, decision traces, error bodies, and every
+Searched: all that the server logs at its most talkative, decision traces, error bodies, the audit trail, and every
 file of the data folder but those that exist to keep a key; the database must keep keys sealed.
 Each secret is looked for as text, percent-encoded, in hex, and as bytes.
 """
@@ -170,6 +170,32 @@ found = [
     for name in sorted(KEY_FILES | PASTED)
     if (mode := stat.S_IMODE((server.data / name).stat().st_mode)) & 0o077
 ]
+# The audit trail tells of all that, of a webhook whose address holds a code, and of keys that rotate.
+known["webhook code"] = "code-" + secrets.token_hex(16)
+hook = f"https://functions.example/api/allocate?code={known['webhook code']}"
+for url in (hook, hook + "&again=1"):
+    made = client.call(
+        "PUT", "/enrollments/by-webhook?api-version=2021-10-01",
+        {"registrationId": "by-webhook", "attestation": {"type": "symmetricKey"}, "allocationPolicy": "custom",
+         "customAllocationDefinition": {"webhookUrl": url, "apiVersion": "2021-10-01"}},
+        service_token, {"If-Match": "*"} if url != hook else None,
+    )
+    assert made.status == 200, made.text
+server.command("policy", "create", "reader", "--rights", "EnrollmentRead")
+for _ in range(2):
+    rotated = server.json("policy", "rotate", "reader", "--keys")
+    for which in ("primaryKey", "secondaryKey"):
+        known[f"{which} of a policy, rotation {rotated['etag']}"] = rotated[which]
+audit = server.command("audit", "--jsonl").stdout
+entries = [json.loads(line) for line in audit.splitlines()]
+kinds = {entry["kind"] for entry in entries}
+assert kinds >= {"service", "hub", "policy", "enrollment", "group", "device"}, kinds
+assert any("webhookUrl" in entry.get("changedSecrets", []) for entry in entries), "no entry names a changed secret"
+assert any("primaryKey" in entry.get("changedSecrets", []) for entry in entries), "no entry names a changed secret"
+answers.append(audit)
+answers.append(server.command("audit", "--top", "1000").stdout)
+answers.append(server.command("audit", "--top", "1000", "--json").stdout)
+
 client.close()
 hub_client.close()
 server.stop()

@@ -18,7 +18,6 @@ use landfall_core::document::{Json, JsonObject, parse};
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_core::store::{Change, CommitError};
 
-use crate::audit::HubRecord;
 use crate::device::{Device, Hub};
 use crate::error::HubError;
 use crate::policy::default_policies;
@@ -28,7 +27,7 @@ use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::{TwinChange, TwinContent};
 
 /// Runs every check of the registry on `store`.
-pub async fn registry_suite<S: HubStore<HubRecord = HubRecord>>(
+pub async fn registry_suite<S: HubStore>(
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,

@@ -7,6 +7,7 @@ use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_core::query::IndexedTerm;
 use landfall_core::store::{ReadError, Store};
 
+use crate::audit::HubRecord;
 use crate::device::{Device, Hub, Module};
 
 /// What a hub write expects of the record it replaces.
@@ -64,7 +65,7 @@ pub struct HubSelection {
 }
 
 /// Reads of hub records.
-pub trait HubStore: Store<HubWrite = HubWrite> {
+pub trait HubStore: Store<HubWrite = HubWrite, HubRecord = HubRecord> {
     /// All embedded hubs, by name.
     fn hubs(&self) -> impl Future<Output = Result<Vec<Hub>, ReadError>> + Send;
 

@@ -3,6 +3,7 @@
 //! Each subcommand has a file of its own. Client commands speak the public API only; `dev` and
 //! `serve` start a server, `backup` and `restore` work on its database. [`reference()`] writes docs/reference/cli.md from the tree.
 
+pub mod audit;
 pub mod backup;
 pub mod ca;
 pub mod cert;
@@ -122,6 +123,11 @@ pub enum Command {
         after_help = "Example:\n  landfall explain ada7d102-449e-4031-a1e7-e60ac75804ea\n  landfall explain --code 401002"
     )]
     Explain(Box<explain::ExplainCommand>),
+    /// Show who changed what, and when
+    #[command(
+        after_help = "Examples:\n  landfall audit --since 2h\n  landfall audit --id dev1 --json\n  landfall audit --since 2030-01-01 --jsonl >audit.jsonl"
+    )]
+    Audit(Box<audit::AuditCommand>),
     /// Say whether a server on this machine is ready, or wait until it is
     #[command(after_help = "Example:\n  landfall ready --wait 30")]
     Ready(Box<ready::ReadyCommand>),
@@ -171,6 +177,7 @@ impl Command {
             Command::Key(command) => command.connect.json,
             Command::Sas(command) => command.connect.json,
             Command::Explain(command) => command.connect.json,
+            Command::Audit(command) => command.connect.json || command.jsonl,
             Command::Ready(_) => false,
         }
     }
@@ -199,6 +206,7 @@ impl Command {
             Command::Key(command) => command.run(),
             Command::Sas(command) => command.run(),
             Command::Explain(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
             Command::Ready(command) => command.run().await,
             Command::Reference { page } => {
                 print::text(&match page {

@@ -1,6 +1,7 @@
-//! Landfall's own routes: provisioning services with their policies, and the reason for every
-//! answer. Who may call them is `caller`'s. Listed in docs/divergences.md.
+//! Landfall's own routes: provisioning services with their policies, the reason for every answer,
+//! and who changed what. Who may call them is `caller`'s. Listed in docs/divergences.md.
 
+mod audit;
 mod caller;
 pub mod changes;
 mod inspection;
@@ -74,6 +75,7 @@ impl<S: HubStore> OwnApi<S> {
             (OwnRoute::PolicyRotation(holder, name), _) => {
                 self.policy(request, holder, name, true, origin).await
             }
+            (OwnRoute::Audit, &Method::GET) => self.audit(request).await,
             (OwnRoute::Trace(id), &Method::GET) => {
                 let right = Rights::REGISTRATION_STATUS_READ;
                 let scope = self.caller(request, right).await?;

@@ -1,6 +1,7 @@
 //! Bodies of Landfall's own routes: provisioning services with their changes and policies,
-//! decision traces, and inspected chains.
+//! decision traces, inspected chains, and the audit trail.
 
+pub mod audit;
 pub mod inspection;
 pub mod policies;
 pub mod services;

@@ -145,6 +145,8 @@ pub enum OwnRoute {
     Policy(PolicyHolder, String),
     /// `/landfall/services/{name}/policies/{policy}/rotate`, `/landfall/hubs/{host}/policies/{policy}/rotate`
     PolicyRotation(PolicyHolder, String),
+    /// `/landfall/audit`
+    Audit,
     /// `/landfall/traces/{tracking}`
     Trace(String),
     /// `/landfall/registrations/{id}/traces`
@@ -176,9 +178,10 @@ impl Route {
                 OwnRoute::Service(_) => "GET, PATCH, DELETE",
                 OwnRoute::Policy(..) => "GET, PUT, DELETE",
                 OwnRoute::PolicyRotation(..) | OwnRoute::Inspection(_) => "POST",
-                OwnRoute::Policies(_) | OwnRoute::Trace(_) | OwnRoute::RegistrationTraces(_) => {
-                    "GET"
-                }
+                OwnRoute::Policies(_)
+                | OwnRoute::Audit
+                | OwnRoute::Trace(_)
+                | OwnRoute::RegistrationTraces(_) => "GET",
             }),
             Route::Service(_) | Route::Control(_) => None,
         }
@@ -299,6 +302,7 @@ fn own(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<OwnRoute> {
                 _ => return None,
             }
         }
+        [_, "audit"] => OwnRoute::Audit,
         [_, "traces", _] => OwnRoute::Trace(at(2)),
         [_, "registrations", _, "traces"] => OwnRoute::RegistrationTraces(at(2)),
         [_, "registrations", _, "inspection"] => OwnRoute::Inspection(at(2)),

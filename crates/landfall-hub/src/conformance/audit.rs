@@ -13,7 +13,7 @@ use crate::registry::identity::ModuleRequest;
 use crate::registry::{BulkAsk, BulkItem};
 use crate::twin::TwinVerb;
 
-pub(super) async fn run<S: HubStore<HubRecord = HubRecord>>(house: &House<S>) {
+pub(super) async fn run<S: HubStore>(house: &House<S>) {
     identity_and_twin_are_told_apart(house).await;
     a_bulk_call_has_one_entry_for_each_deed(house).await;
     what_devices_do_has_no_entry(house).await;
@@ -26,10 +26,7 @@ fn operator<S: HubStore>(house: &House<S>) -> Author {
     Origin::own(house.clock.now(), &*house.entropy).author(actor)
 }
 
-async fn about<S: HubStore<HubRecord = HubRecord>>(
-    house: &House<S>,
-    id: &str,
-) -> Vec<Kept<HubRecord>> {
+async fn about<S: HubStore>(house: &House<S>, id: &str) -> Vec<Kept<HubRecord>> {
     let search = Search {
         id: Some(id.to_owned()),
         place: Some(Place::Hub(house.hub.clone())),
@@ -54,7 +51,7 @@ fn told(entries: &[Kept<HubRecord>]) -> Vec<(Action, Kind, &str)> {
         .collect()
 }
 
-async fn identity_and_twin_are_told_apart<S: HubStore<HubRecord = HubRecord>>(house: &House<S>) {
+async fn identity_and_twin_are_told_apart<S: HubStore>(house: &House<S>) {
     let registry = || house.registry().by(operator(house));
     let id = device_id("Told");
     let mut request = plain("Told");
@@ -115,9 +112,7 @@ async fn identity_and_twin_are_told_apart<S: HubStore<HubRecord = HubRecord>>(ho
     assert_eq!(only_the_module.len(), 2);
 }
 
-async fn a_bulk_call_has_one_entry_for_each_deed<S: HubStore<HubRecord = HubRecord>>(
-    house: &House<S>,
-) {
+async fn a_bulk_call_has_one_entry_for_each_deed<S: HubStore>(house: &House<S>) {
     let item = |id: &str, ask| BulkItem {
         device_id: id.to_owned(),
         module_id: None,
@@ -157,14 +152,12 @@ async fn a_bulk_call_has_one_entry_for_each_deed<S: HubStore<HubRecord = HubReco
     );
 }
 
-async fn what_devices_do_has_no_entry<S: HubStore<HubRecord = HubRecord>>(house: &House<S>) {
+async fn what_devices_do_has_no_entry<S: HubStore>(house: &House<S>) {
     house.device("silent").await;
     assert_eq!(told(&about(house, "silent").await), []);
 }
 
-async fn policies_of_a_hub_are_told_one_by_one<S: HubStore<HubRecord = HubRecord>>(
-    house: &House<S>,
-) {
+async fn policies_of_a_hub_are_told_one_by_one<S: HubStore>(house: &House<S>) {
     let before = house.store.hub(&house.hub).await.expect("reads");
     let mut hub = before.expect("a hub");
     hub.policies[1].keys.secondary = hub.policies[0].keys.primary.clone();

@@ -1,6 +1,7 @@
 //! Landfall's own routes behind all faces of a server on a real database: services that change and
 //! end, policies with fewer rights, keys that rotate.
 
+mod audit;
 mod policies;
 mod races;
 mod rights;

@@ -161,6 +161,18 @@ fn about_policies(method: Method, holder: &PolicyHolder, rest: &[&str]) -> Draft
     Draft::new(method, &path)
 }
 
+/// Reads a page of the audit trail; `filters` are names and values.
+pub fn audit(authorization: &Authorization, filters: &[(&str, String)]) -> Request {
+    filters
+        .iter()
+        .fold(
+            Draft::new(Method::GET, &["landfall", "audit"]),
+            |draft, (name, value)| draft.parameter(name, value),
+        )
+        .authorized(authorization)
+        .done()
+}
+
 /// Reads the decision trace of one attempt.
 pub fn trace(authorization: &Authorization, tracking_id: &str) -> Request {
     Draft::new(Method::GET, &["landfall", "traces", tracking_id])
@@ -243,6 +255,7 @@ mod tests {
                 rotate_policy(&who, &hub, "a/b", &json!({}), "*", false),
                 OwnRoute::PolicyRotation(hub.clone(), "a/b".into()),
             ),
+            (audit(&who, &[("id", "d:1".into())]), OwnRoute::Audit),
             (trace(&who, "t-1"), OwnRoute::Trace("t-1".into())),
             (
                 registration_traces(&who, "d:1", 5),
