@@ -185,7 +185,8 @@ end(process, 128 + signal.SIGKILL, "killed")
 
 
 def at_a_terminal(command, presses, status):
-    """Runs it in the foreground of a terminal of its own and presses Ctrl-C when it says so."""
+    """Runs it in the foreground of a terminal of its own and presses Ctrl-C when it says so; without a
+    press the terminal goes away."""
     master, slave = pty.openpty()
     process = begin(
         sys.executable, ME, command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
@@ -197,19 +198,25 @@ def at_a_terminal(command, presses, status):
             seen += os.read(master, 4096)
         seen = b""
         os.write(master, b"\x03")
-    while True:
+    if not presses:
+        while b"up" not in seen:
+            seen += os.read(master, 4096)
+        os.close(master)
+    while presses:
         try:
             if not os.read(master, 4096):
                 break
         except OSError:
             break
     assert process.wait(ENDS_WITHIN_SECONDS) == status, f"{command} left with {process.returncode}, not {status}"
-    os.close(master)
+    if presses:
+        os.close(master)
     nothing_left()
 
 
 at_a_terminal("counts_interrupts", [b"up"], 1)
 at_a_terminal("ignores_everything", [b"up", b"Ctrl-C again"], 128 + signal.SIGKILL)
+at_a_terminal("leaves_with_the_signals_number", [], signal.SIGHUP)
 
 # The server cannot start: the command is not run.
 marker = work / "marker"

@@ -9,7 +9,7 @@ use landfall_core::clock::{Clock, Entropy};
 use landfall_core::error::Error;
 use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
-use landfall_store::{OpenError, SqliteStore};
+use landfall_store::{Durability, OpenError, SqliteStore};
 
 use crate::time::{SystemClock, SystemEntropy};
 
@@ -46,9 +46,27 @@ impl Backend<SqliteStore> {
     /// # Errors
     /// When the database cannot be opened; the text holds the remedy.
     pub fn sqlite(path: PathBuf, key: SealingKey) -> Result<Self, OpenError> {
+        Self::sqlite_as(path, key, Durability::Disk)
+    }
+
+    /// The same, for whoever can do with less than the disk's promise.
+    ///
+    /// # Errors
+    /// When the database cannot be opened; the text holds the remedy.
+    pub fn sqlite_as(
+        path: PathBuf,
+        key: SealingKey,
+        durability: Durability,
+    ) -> Result<Self, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let store = SqliteStore::open(&path, key, Arc::clone(&clock), Arc::clone(&entropy))?;
+        let store = SqliteStore::open_as(
+            &path,
+            key,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            durability,
+        )?;
         Ok(Backend {
             store: Arc::new(store),
             clock,

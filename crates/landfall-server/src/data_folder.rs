@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use landfall_core::clock::Entropy;
 use landfall_core::secret::SymmetricKey;
+use landfall_store::Durability;
 use landfall_store::secret::SealingKey;
 use zeroize::Zeroizing;
 
@@ -63,6 +64,7 @@ pub enum DataFolderError {
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
+    durability: Durability,
     _lock: File,
 }
 
@@ -72,6 +74,14 @@ impl DataFolder {
     /// # Errors
     /// [`DataFolderError`] when it is in use or cannot be written.
     pub fn open(path: &Path) -> Result<Self, DataFolderError> {
+        Self::open_as(path, Durability::Disk)
+    }
+
+    /// The same; with [`Durability::Process`] its files do not wait for the disk.
+    ///
+    /// # Errors
+    /// As [`DataFolder::open`].
+    pub fn open_as(path: &Path, durability: Durability) -> Result<Self, DataFolderError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -94,7 +104,11 @@ impl DataFolder {
                 for name in ANNOUNCEMENTS {
                     let _ = fs::remove_file(path.join(name));
                 }
-                Ok(DataFolder { path, _lock: lock })
+                Ok(DataFolder {
+                    path,
+                    durability,
+                    _lock: lock,
+                })
             }
             Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(path)),
             Err(TryLockError::Error(source)) => Err(file_error("cannot lock", &lock_path, source)),
@@ -190,14 +204,22 @@ impl DataFolder {
             .open(&draft)
             .and_then(|mut file| {
                 file.write_all(content)?;
-                file.sync_all()
+                self.settle(&file)
             })
             .and_then(|()| fs::rename(&draft, &path))
             // The name is durable only once the folder is.
-            .and_then(|()| File::open(folder)?.sync_all());
+            .and_then(|()| self.settle(&File::open(folder)?));
         match written {
             Ok(()) => Ok(path),
             Err(source) => Err(file_error("cannot write", &path, source)),
+        }
+    }
+
+    /// Waits for the disk, where that is promised.
+    fn settle(&self, file: &File) -> io::Result<()> {
+        match self.durability {
+            Durability::Disk => file.sync_all(),
+            Durability::Process => Ok(()),
         }
     }
 

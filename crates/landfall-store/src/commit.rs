@@ -18,7 +18,7 @@ use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::HubWrite;
 use tokio::sync::oneshot::Sender;
 
-use crate::dialect::{Fault, Session};
+use crate::dialect::{Durability, Fault, Session};
 use crate::secret::Sealer;
 use crate::{audit, operations, traces};
 
@@ -71,6 +71,8 @@ pub(crate) enum Request {
 /// The writer's thread owns this.
 pub(crate) struct Writer {
     path: PathBuf,
+    /// What every session of this writer promises.
+    durability: Durability,
     session: Option<Session>,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
@@ -116,6 +118,7 @@ impl Writer {
     ) -> Self {
         Writer {
             path,
+            durability: session.durability(),
             session: Some(session),
             sealer,
             commits,
@@ -234,7 +237,7 @@ impl Writer {
     fn connect(&mut self) -> Result<&Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::writing(&self.path)?,
+            None => Session::writing(&self.path, self.durability)?,
         };
         Ok(self.session.insert(session))
     }

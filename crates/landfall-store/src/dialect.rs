@@ -201,10 +201,20 @@ impl Row<'_> {
     }
 }
 
+/// What an acknowledged change outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: commits wait for the disk.
+    Disk,
+    /// The process, however it ends, and not the machine: nobody waits for the disk.
+    Process,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: Connection,
+    durability: Durability,
 }
 
 impl Session {
@@ -330,7 +340,9 @@ impl Session {
 
     /// Runs `work` as a group of its own that reaches the disk with the next durable commit.
     pub(crate) fn lazily<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        self.execute_script("PRAGMA synchronous = NORMAL")?;
+        if self.durability == Durability::Disk {
+            self.execute_script("PRAGMA synchronous = NORMAL")?;
+        }
         let outcome = self.begin().and_then(|()| {
             let outcome = work();
             match &outcome {
@@ -340,8 +352,21 @@ impl Session {
             outcome
         });
         self.abandon();
-        self.execute_script("PRAGMA synchronous = FULL")?;
+        self.durably()?;
         outcome
+    }
+
+    /// What its commits promise.
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Lets commits from now on wait for as much as this session promises.
+    fn durably(&self) -> Result<(), Fault> {
+        self.execute_script(match self.durability {
+            Durability::Disk => "PRAGMA synchronous = FULL",
+            Durability::Process => "PRAGMA synchronous = OFF",
+        })
     }
 
     /// Moves the write-ahead log into the database; `wholly` also empties the log.

@@ -27,4 +27,5 @@ mod sqlite;
 mod tags;
 mod traces;
 
+pub use dialect::Durability;
 pub use sqlite::{OpenError, SqliteStore};

@@ -16,7 +16,7 @@ use landfall_core::store::{CommitError, ReadError};
 use tokio::sync::oneshot;
 
 use crate::commit::{Request, Writer, closed};
-use crate::dialect::{Fault, Read, Session};
+use crate::dialect::{Durability, Fault, Read, Session};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
 
@@ -82,6 +82,20 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<SqliteStore, OpenError> {
+        Self::open_as(path, sealing_key, clock, entropy, Durability::Disk)
+    }
+
+    /// The same, for whoever can do with less than the disk's promise.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_as(
+        path: impl AsRef<Path>,
+        sealing_key: SealingKey,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        durability: Durability,
+    ) -> Result<SqliteStore, OpenError> {
         let path = path.as_ref().to_owned();
         let unavailable = |fault: Fault| OpenError::Unavailable {
             path: path.clone(),
@@ -89,7 +103,7 @@ impl SqliteStore {
         };
         let sealer = Arc::new(Sealer::new(&sealing_key, entropy).map_err(unavailable)?);
         keep_private(&path).map_err(|error| unavailable(Fault::Database(error.to_string())))?;
-        let session = Session::writing(&path).map_err(unavailable)?;
+        let session = Session::writing(&path, durability).map_err(unavailable)?;
         let mut misfit = None;
         let migrated = migrate::migrate(&session, clock.now(), || {
             misfit = check_key(&session, &sealer)?;

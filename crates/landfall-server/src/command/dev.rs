@@ -22,7 +22,10 @@ use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use clap::Args;
 use landfall_core::clock::Clock;
-use landfall_store::SqliteStore;
+use landfall_core::secret::SymmetricKey;
+use landfall_core::service::ProvisioningService;
+use landfall_hub::device::Hub;
+use landfall_store::{Durability, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -33,10 +36,12 @@ use self::ready::{Parts, Ready, Trial};
 use super::connect::Connect;
 use super::env;
 use super::outcome::{Exit, Failure};
+use super::print;
 use crate::app::{Running, Settings};
 use crate::backend::Backend;
 use crate::data_folder::DataFolder;
 use crate::dev_identity::{DevIdentity, renewal};
+use crate::listener::Limits;
 use crate::own_api::Naming;
 use crate::own_api::naming::Loopback;
 use crate::seed::Chance;
@@ -135,11 +140,11 @@ pub async fn run(options: DevOptions) -> Result<ExitCode, Failure> {
     let _ = std::fs::remove_file(&told);
     if options.command.is_empty() && !options.quiet {
         match &ephemeral {
-            Some(_) => println!("Stopped. The data was ephemeral and is gone."),
-            None => println!(
+            Some(_) => print::text("Stopped. The data was ephemeral and is gone."),
+            None => print::text(&format!(
                 "Stopped. Nothing that was accepted is lost; the data is in {}.",
                 ready.folder.display()
-            ),
+            )),
         }
     }
     outcome
@@ -159,7 +164,9 @@ async fn until_stopped(options: &DevOptions, ready: &Ready, stop: &mut Stop) {
     }
     let reason = stop.wait().await;
     if !options.quiet {
-        println!("\n{reason}: stopping; running requests end first.");
+        print::text(&format!(
+            "\n{reason}: stopping; running requests end first."
+        ));
     }
 }
 
@@ -184,68 +191,108 @@ async fn until_the_command_ends(
         service: Some(ready.place.service.name.as_str().to_owned()),
         ..Connect::default()
     };
-    let variables = env::of_a_new_device(&connect, None).await?;
+    let not_started = |failure| Failure {
+        exit: Exit::NotStarted,
+        ..failure
+    };
+    let variables = env::of_a_new_device(&connect, None).await;
+    let variables = variables.map_err(not_started)?;
     child::run(&options.command, &variables, stop).await
 }
 
-/// Opens the folder, listens, provisions the simulated device.
-async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Ready)> {
-    let mut parts = Parts::start();
+/// What a server stands on before it serves anybody.
+struct Ground {
+    folder: Arc<DataFolder>,
+    chance: Chance,
+    backend: Backend<SqliteStore>,
+    socket: TcpListener,
+    service: ProvisioningService,
+    hub: Hub,
+    /// The names it goes by that machines must look up.
+    hosts: Vec<String>,
+    control_token: SymmetricKey,
+}
+
+/// Opens the folder, takes the port, settles what the service is called.
+async fn prepare(options: &DevOptions, path: &Path) -> anyhow::Result<Ground> {
     let hosts = names::announced(&options.hosts)?;
-    let folder = Arc::new(DataFolder::open(path)?);
+    let durability = match options.ephemeral {
+        true => Durability::Process,
+        false => Durability::Disk,
+    };
+    let folder = Arc::new(DataFolder::open_as(path, durability)?);
     let chance = Chance::of_folder(&folder, options.seed.as_deref())?;
     if chance.seed().is_some() {
-        eprintln!(
-            "warning: this server's keys are drawn from a seed. That is for tests: whoever knows the text knows every key."
+        print::aside(
+            "warning: this server's keys are drawn from a seed. That is for tests: whoever knows the text knows every key.",
         );
     }
     let database = folder.file("landfall.db");
     let sealing_key = folder.sealing_key(Path::new("sealing.key"), &database, &SystemEntropy)?;
-    let backend = Backend::sqlite(database, sealing_key)?;
+    let backend = Backend::sqlite_as(database, sealing_key, durability)?;
     let made_for = names::made_for(&backend).await?;
     let socket = address::bind_https(options.bind, options.https_port, made_for)?;
-    let first = socket.local_addr()?;
-    address::warn_of_the_network(first.ip());
-    let (service, hub) = names::first_service(&backend, first.ip(), &hosts, &chance).await?;
+    let bind = socket.local_addr()?.ip();
+    address::warn_of_the_network(bind);
+    let (service, hub) = names::first_service(&backend, bind, &hosts, &chance).await?;
     let hosts = names::to_be_looked_up(&backend, hosts).await?;
-    let unknown = tokio::spawn(names::unknown(hosts.clone()));
     let control_token =
         folder.control_token(Path::new("control.token"), &*chance.of("control token"))?;
+    Ok(Ground {
+        folder,
+        chance,
+        backend,
+        socket,
+        service,
+        hub,
+        hosts,
+        control_token,
+    })
+}
+
+/// Prepares, certifies, listens, provisions the simulated device.
+async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Ready)> {
+    let mut parts = Parts::start();
+    let ground = prepare(options, path).await?;
+    let first = ground.socket.local_addr()?;
+    let astray = tokio::spawn(names::astray(ground.hosts.clone(), first.ip()));
     parts.done("data folder and database");
 
-    let identity = identity(&folder, &chance, &backend, first.ip(), &hosts).await?;
+    let identity = identity(&ground, first.ip()).await?;
     let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
     parts.done("certificates");
 
     let place = Place {
-        service,
-        hub,
+        service: ground.service,
+        hub: ground.hub,
         port: first.port(),
         bind: first.ip(),
-        hosts,
+        hosts: ground.hosts,
         admin: (first.ip(), 0).into(),
-        control_token: control_token.clone(),
+        control_token: ground.control_token.clone(),
         ca_file: identity.ca_file(),
         bundle_file: identity.bundle_file(),
     };
     let settings = Settings {
         retry_after: Duration::from_secs(options.retry_after),
+        limits: Limits::default().fitting(),
         ca: Arc::new(ArcSwapOption::from_pointee(identity.ca_text()?)),
         ..Settings::default()
     };
     let renewed = Arc::clone(&identity);
     let mut running = Running::start(
-        backend,
-        Arc::clone(&folder),
+        ground.backend,
+        Arc::clone(&ground.folder),
         acceptor,
-        control_token,
+        ground.control_token,
         move |doors| Naming::Loopback(Loopback::new(identity, doors, first)),
         &settings,
     );
     running.beside(|stop| renewal::run(renewed, renewal::ROUND, stop));
-    match open(options, &mut running, socket, place, &folder, parts).await {
+    let folder = ground.folder;
+    match open(options, &mut running, ground.socket, place, &folder, parts).await {
         Ok(ready) => {
-            address::warn_of_unknown(&unknown.await?, ready.place.address());
+            address::warn_of_astray(&astray.await?, ready.place.address());
             Ok((running, ready))
         }
         Err(error) => {
@@ -255,21 +302,15 @@ async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Re
     }
 }
 
-async fn identity(
-    folder: &Arc<DataFolder>,
-    chance: &Chance,
-    backend: &Backend<SqliteStore>,
-    bind: IpAddr,
-    hosts: &[String],
-) -> anyhow::Result<Arc<DevIdentity>> {
-    if let Some(seed) = chance.seed() {
-        DevIdentity::found_ca(folder, seed)?;
+async fn identity(ground: &Ground, bind: IpAddr) -> anyhow::Result<Arc<DevIdentity>> {
+    if let Some(seed) = ground.chance.seed() {
+        DevIdentity::found_ca(&ground.folder, seed)?;
     }
     Ok(Arc::new(DevIdentity::open(
-        Arc::clone(folder),
+        Arc::clone(&ground.folder),
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
-        names::certified(backend, bind, hosts).await?,
+        names::certified(&ground.backend, bind, &ground.hosts).await?,
     )?))
 }
 

@@ -43,6 +43,13 @@ pub fn many(count: u64, noun: &str) -> String {
     }
 }
 
+/// Says something on standard error, where standard output is another program's.
+pub fn aside(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // Whoever closed the pipe, or the terminal, has read enough.
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
+
 /// A column: its heading, and where its cell stands in a record, as a JSON pointer.
 pub type Column = (&'static str, &'static str);
 

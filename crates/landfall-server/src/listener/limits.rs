@@ -47,14 +47,25 @@ impl Limits {
     /// the log. A server out of files can neither accept nor read its own database.
     #[must_use]
     pub fn within_open_files(self) -> Self {
+        let fitting = self.fitting();
+        if fitting != self {
+            tracing::warn!(
+                "this process may open {} files: {} connections are taken at once instead of {}. Raise the limit with `ulimit -n`, or LimitNOFILE= in a systemd unit.",
+                fitting.connections + OTHER_FILES,
+                fitting.connections,
+                self.connections
+            );
+        }
+        fitting
+    }
+
+    /// The same without a word, for a server that few call.
+    #[must_use]
+    pub fn fitting(self) -> Self {
         let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
         match most_open_files(&text) {
             Some(files) if self.connections + OTHER_FILES > files => {
                 let connections = files.saturating_sub(OTHER_FILES).max(1);
-                tracing::warn!(
-                    "this process may open {files} files: {connections} connections are taken at once instead of {}. Raise the limit with `ulimit -n`, or LimitNOFILE= in a systemd unit.",
-                    self.connections
-                );
                 Limits {
                     connections,
                     connections_per_address: self.connections_per_address.min(connections),

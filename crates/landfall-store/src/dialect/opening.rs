@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Fault, Session};
+use super::{Durability, Fault, Session};
 
 /// How long a connection waits for another process to let go of the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Opens the one connection that writes, and makes the database when there is none.
-    pub(crate) fn writing(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn writing(path: &Path, durability: Durability) -> Result<Self, Fault> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -20,16 +20,25 @@ impl Session {
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch("PRAGMA page_size = 8192")?;
+        connection.execute_batch(match durability {
+            Durability::Disk => "PRAGMA page_size = 8192",
+            // Switching to the log would wait for the disk otherwise.
+            Durability::Process => "PRAGMA page_size = 8192; PRAGMA synchronous = OFF",
+        })?;
         join_write_ahead_log(&connection)?;
         // Checkpoints are the writer's own step, after its callers have their answers.
         connection.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824;
+            "PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824;
              PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY",
         )?;
         connection.set_prepared_statement_cache_capacity(128);
-        Ok(Session { connection })
+        let session = Session {
+            connection,
+            durability,
+        };
+        session.durably()?;
+        Ok(session)
     }
 
     /// Opens a connection that only reads.
@@ -45,7 +54,10 @@ impl Session {
              PRAGMA temp_store = MEMORY",
         )?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Session { connection })
+        Ok(Session {
+            connection,
+            durability: Durability::Disk,
+        })
     }
 
     /// Opens a connection that reads everything once, and so keeps none of it in memory.
@@ -68,7 +80,10 @@ impl Session {
             "PRAGMA page_size = 8192; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
              PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY",
         )?;
-        Ok(Session { connection })
+        Ok(Session {
+            connection,
+            durability: Durability::Process,
+        })
     }
 }
 

@@ -79,7 +79,8 @@ fn hub_selections() -> Vec<HubSelection> {
 #[test]
 fn every_read_is_answered_from_an_index() {
     let folder = tempfile::TempDir::new().expect("a folder");
-    let session = Session::writing(&folder.path().join("plans.db")).expect("opens");
+    let session =
+        Session::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
     session
         .execute_script(include_str!("../../migrations/sqlite/0001_main_road.sql"))
         .expect("a schema");
@@ -148,7 +149,8 @@ fn every_read_is_answered_from_an_index() {
 #[test]
 fn a_part_that_cannot_be_undone_undoes_its_whole_group() {
     let folder = tempfile::tempdir().expect("a folder");
-    let session = Session::writing(&folder.path().join("landfall.db")).expect("opens");
+    let session =
+        Session::writing(&folder.path().join("landfall.db"), Durability::Disk).expect("opens");
     session
         .execute_script("CREATE TABLE kept (name TEXT NOT NULL)")
         .expect("a table");
@@ -165,4 +167,20 @@ fn a_part_that_cannot_be_undone_undoes_its_whole_group() {
         .every("SELECT name FROM kept", &[], |_| Ok(()))
         .expect("reads");
     assert!(rows.is_empty());
+}
+
+#[test]
+fn a_session_waits_for_the_disk_only_when_it_promised_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (durability, synchronous) in [(Durability::Disk, 2), (Durability::Process, 0)] {
+        let path = folder.path().join(format!("{synchronous}.db"));
+        let session = Session::writing(&path, durability).expect("opens");
+        let mode = || {
+            let read = session.first("PRAGMA synchronous", &[], |row| row.integer(0));
+            read.expect("reads").expect("a row")
+        };
+        assert_eq!(mode(), synchronous);
+        session.lazily(|| Ok(())).expect("carried out");
+        assert_eq!(mode(), synchronous);
+    }
 }

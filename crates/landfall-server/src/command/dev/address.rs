@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::{names, ready};
 use crate::app::{self, Running};
 use crate::backend::Backend;
+use crate::command::print;
 
 /// Where official SDKs look for a service; then what a user without root may bind.
 const HTTPS_PORTS: [u16; 4] = [443, 8443, 9443, 10443];
@@ -104,13 +105,21 @@ pub fn warn_of_the_network(address: IpAddr) {
     }
 }
 
-/// Says which of the server's names this machine does not know.
-pub fn warn_of_unknown(names: &[String], address: IpAddr) {
-    for name in names {
-        eprintln!(
-            "warning: {name} leads nowhere on this machine. Containers may know it (a network alias); for programs here\n  \
-             fix:   echo '{address} {name}' | sudo tee -a /etc/hosts"
-        );
+/// Says which of the server's names do not lead to it from this machine.
+pub fn warn_of_astray(names: &[(String, Option<IpAddr>)], address: IpAddr) {
+    for (name, place) in names {
+        let place = match place {
+            Some(place) => format!("to {place}, which is not this server,"),
+            None => "nowhere".to_owned(),
+        };
+        let fix = match name.parse::<IpAddr>() {
+            Ok(_) => format!("--bind {name}, or --bind 0.0.0.0"),
+            Err(_) => format!("echo '{address} {name}' | sudo tee -a /etc/hosts"),
+        };
+        print::aside(&format!(
+            "warning: {name} leads {place} on this machine. Containers may know better (a network alias); for programs here\n  \
+             fix:   {fix}"
+        ));
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::command::env::Variables;
 use crate::command::outcome::{Exit, Failure};
+use crate::command::print;
 use crate::signals::{Reason, Stop};
 use crate::time::{self, Stopwatch};
 
@@ -106,11 +107,13 @@ fn tell(child: &Child, reason: Reason) -> Told {
     let seconds = GRACE.as_secs();
     let by_terminal = reason == Reason::Interrupted && at_a_terminal();
     if by_terminal {
-        eprintln!(
+        print::aside(&format!(
             "landfall: waiting for the command to end; Ctrl-C again within {seconds} s kills it"
-        );
+        ));
     } else {
-        eprintln!("landfall: {reason}: told the command to end; it is killed in {seconds} s");
+        print::aside(&format!(
+            "landfall: {reason}: told the command to end; it is killed in {seconds} s"
+        ));
         let signal = match reason {
             Reason::Interrupted => Signal::INT,
             Reason::Terminated => Signal::TERM,
@@ -133,7 +136,7 @@ fn at_a_terminal() -> bool {
 }
 
 fn end(child: &mut Child) {
-    eprintln!("landfall: the command is killed");
+    print::aside("landfall: the command is killed");
     // One that ended meanwhile needs no signal.
     let _ = child.start_kill();
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::Context as _;
 use landfall_core::clock::{Clock, Entropy, Timestamp};
 
+use crate::command::print;
+
 const PREFIX: &str = "landfall-ephemeral-";
 /// The file that a running server holds locked.
 const LOCK: &str = "landfall.lock";
@@ -88,10 +90,10 @@ impl Drop for Ephemeral {
         if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            eprintln!(
+            print::aside(&format!(
                 "warning: the ephemeral data folder {} cannot be removed ({error}): it holds keys, remove it",
                 self.path.display()
-            );
+            ));
         }
     }
 }

@@ -182,23 +182,34 @@ pub async fn to_be_looked_up(
     Ok([hosts, earlier].concat())
 }
 
-/// Gives the names that this machine does not know. Containers may know them all the same.
-pub async fn unknown(hosts: Vec<String>) -> Vec<String> {
-    let mut unknown = Vec::new();
+/// The names that do not lead to the server from this machine, each with where it leads instead, when
+/// it leads anywhere. Containers may know better.
+pub async fn astray(hosts: Vec<String>, bind: IpAddr) -> Vec<(String, Option<IpAddr>)> {
+    let mut astray = Vec::new();
     for host in hosts {
-        if !is_known(&host).await {
-            unknown.push(host);
+        let found = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => looked_up(&host).await,
+        };
+        if !found.iter().any(|address| leads_here(*address, bind)) {
+            astray.push((host, found.first().copied()));
         }
     }
-    unknown
+    astray
 }
 
-async fn is_known(host: &str) -> bool {
-    let looked_up = async {
-        let found = tokio::net::lookup_host((host, 443)).await;
-        found.is_ok_and(|mut found| found.next().is_some())
-    };
-    needs_no_look_up(host) || time::timeout(LOOK_UP, looked_up).await == Ok(true)
+async fn looked_up(host: &str) -> Vec<IpAddr> {
+    let found = time::timeout(LOOK_UP, tokio::net::lookup_host((host, 443))).await;
+    let found = found.ok().and_then(Result::ok).into_iter().flatten();
+    found.map(|found| found.ip()).collect()
+}
+
+/// Whether a server that is bound to `bind` is at `address`: this machine's, when it is bound to all.
+fn leads_here(address: IpAddr, bind: IpAddr) -> bool {
+    if bind.is_unspecified() {
+        return std::net::TcpListener::bind((address, 0)).is_ok();
+    }
+    address == bind
 }
 
 #[cfg(test)]
@@ -242,8 +253,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_that_this_machine_does_not_know_are_told() {
-        let asked = ["localhost", "127.0.0.9", "nobody.invalid"].map(str::to_owned);
-        assert_eq!(unknown(asked.to_vec()).await, ["nobody.invalid"]);
+    async fn names_that_lead_elsewhere_or_nowhere_are_told() {
+        let told = async |hosts: &[&str], bind: &str| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            astray(hosts, bind.parse().expect("an address")).await
+        };
+        let address = |text: &str| text.parse::<IpAddr>().ok();
+        let hosts = ["127.0.0.9", "nobody.invalid"];
+        let nobody = ("nobody.invalid".to_owned(), None);
+        assert_eq!(told(&hosts, "127.0.0.9").await, vec![nobody.clone()]);
+        let elsewhere = ("127.0.0.9".to_owned(), address("127.0.0.9"));
+        assert_eq!(told(&hosts, "127.0.0.1").await, [elsewhere, nobody.clone()]);
+        assert_eq!(told(&hosts, "0.0.0.0").await, [nobody]);
+        let away = ("192.0.2.1".to_owned(), address("192.0.2.1"));
+        assert_eq!(told(&["192.0.2.1"], "0.0.0.0").await, [away]);
     }
 }

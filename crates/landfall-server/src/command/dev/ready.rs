@@ -2,6 +2,7 @@
 //! `dev.json`.
 
 use std::env;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::place::Place;
 use super::self_check::Road;
+use crate::command::print;
 use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
 use crate::time::Stopwatch;
 
@@ -113,63 +115,83 @@ impl Ready {
     /// Tells people where the command's server is, in one line; standard output is the command's.
     pub fn print_in_brief(&self) {
         let place = &self.place;
-        eprintln!(
+        print::aside(&format!(
             "landfall: ready on {}, id scope {} ({})",
             place.url(),
             place.service.id_scope,
             self.parts.told()
-        );
+        ));
     }
 
     /// Tells people, ready to paste.
     pub fn print(&self) {
+        let mut out = String::new();
+        // A text takes everything.
+        let _ = self.write(&mut out);
+        print::text(&out);
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
         let place = &self.place;
-        println!(
+        writeln!(
+            out,
             "A simulated device was provisioned through {} (TLS verified; the wait between polls left out):",
             place.url()
-        );
+        )?;
         for (what, took) in &self.road.device {
-            println!("  {:>9}  {what}", milliseconds(*took));
+            writeln!(out, "  {:>9}  {what}", milliseconds(*took))?;
         }
-        println!("  on the server, counted from the request:");
+        writeln!(out, "  on the server, counted from the request:")?;
         for (stage, at, note) in &self.road.server {
-            println!("  {:>9}  {stage:<12} {note}", milliseconds(*at));
+            writeln!(out, "  {:>9}  {stage:<12} {note}", milliseconds(*at))?;
         }
-        println!(
+        writeln!(
+            out,
             "  assigned to hub {}. The device was removed again.\n",
             self.road.hub
-        );
-        println!("Landfall is ready ({}).\n", self.parts.told());
-        println!("  id scope            {}", place.service.id_scope);
-        println!("  device endpoint     {}", place.url());
-        println!(
+        )?;
+        writeln!(out, "Landfall is ready ({}).\n", self.parts.told())?;
+        writeln!(out, "  id scope            {}", place.service.id_scope)?;
+        writeln!(out, "  device endpoint     {}", place.url())?;
+        writeln!(
+            out,
             "  service connection  {}",
             place.service_connection_string()
-        );
-        println!("  hub connection      {}", place.hub_connection_string());
-        println!("  CA certificate      {}", place.ca_file.display());
-        println!("  health              {}/readyz", place.admin_url());
-        println!(
+        )?;
+        writeln!(
+            out,
+            "  hub connection      {}",
+            place.hub_connection_string()
+        )?;
+        writeln!(out, "  CA certificate      {}", place.ca_file.display())?;
+        writeln!(out, "  health              {}/readyz", place.admin_url())?;
+        writeln!(
+            out,
             "  for programs        {}\n",
             self.folder.join("dev.json").display()
-        );
+        )?;
         let landfall = format!("{} --data {}", pasted(&own_name()), pasted(&self.folder));
-        println!("Try it from another terminal, the second line after the first:");
-        println!(
+        writeln!(
+            out,
+            "Try it from another terminal, the second line after the first:"
+        )?;
+        writeln!(
+            out,
             "  {landfall} enrollment create --enrollment-id {TRIAL_DEVICE} --primary-key {}",
             &**self.trial.key.to_base64()
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "  curl --cacert {}{} -X PUT -H 'Content-Type: application/json' -H 'Authorization: {}' -d '{{}}' '{}/{}/registrations/{TRIAL_DEVICE}/register?api-version=2021-06-01'",
             pasted(&place.ca_file),
             place.resolved_for_curl(),
             self.trial.token,
             place.url(),
             place.service.id_scope
-        );
-        println!("Why a device was answered as it was:");
-        println!("  {landfall} explain {TRIAL_DEVICE}");
-        println!("Stop with Ctrl-C.");
+        )?;
+        writeln!(out, "Why a device was answered as it was:")?;
+        writeln!(out, "  {landfall} explain {TRIAL_DEVICE}")?;
+        writeln!(out, "Stop with Ctrl-C.")
     }
 }
 
