@@ -181,6 +181,15 @@ said = landfall("restore", backup, "--data", other, "--sealing-key-file", work /
 assert not list(other.glob("*.restoring*")), list(other.iterdir())
 assert (other / "sealing.key").stat().st_mode & 0o077 == 0
 
+# What an administrator restores belongs to the server's user.
+if os.getuid() == 0:
+    theirs = work / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 12345, 12345)
+    landfall("restore", backup, "--data", theirs, "--sealing-key-file", key)
+    owners = {path.name: path.stat().st_uid for path in theirs.iterdir()}
+    assert owners == dict.fromkeys(["landfall.db", "landfall.lock", "sealing.key"], 12345), owners
+
 # The other server knows every device that was acknowledged before, and no other half.
 server = server_in(other).start()
 client = Client(server)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -168,6 +168,26 @@ impl DataFolder {
     pub fn keep_sealing_key(&self, file: &Path, key: &SealingKey) -> Result<(), DataFolderError> {
         let text = Zeroizing::new(STANDARD.encode(key.bytes()));
         self.write(file, text.as_bytes(), true).map(drop)
+    }
+
+    /// Gives what was made here to the user whose folder it is, so that a server that runs as that user
+    /// can open what an administrator made. Files of the same user are left alone.
+    ///
+    /// # Errors
+    /// [`DataFolderError`] when a file is another's and cannot be given away.
+    pub fn give_to_owner(&self, files: &[&Path]) -> Result<(), DataFolderError> {
+        let failed =
+            |path: &Path, source| file_error("cannot give to its folder's owner", path, source);
+        let owner = fs::metadata(&self.path).map_err(|source| failed(&self.path, source))?;
+        let lock = self.file("landfall.lock");
+        for path in files.iter().copied().chain([lock.as_path()]) {
+            let file = fs::metadata(path).map_err(|source| failed(path, source))?;
+            if file.uid() != owner.uid() {
+                chown(path, Some(owner.uid()), Some(owner.gid()))
+                    .map_err(|source| failed(path, source))?;
+            }
+        }
+        Ok(())
     }
 
     /// The bearer token of the control plane, in `file`; drawn on first use.

@@ -66,7 +66,9 @@ pub fn run(options: &RestoreOptions) -> Result<(), Failure> {
     match made {
         Ok(made) => {
             print::text(&told(&made, &place));
-            Ok(())
+            folder
+                .give_to_owner(&[&place.database_path, &place.sealing_key_file])
+                .map_err(|error| anyhow::Error::new(error).into())
         }
         Err(error) => {
             if is_new {

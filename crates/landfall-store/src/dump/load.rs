@@ -313,7 +313,7 @@ impl Build<'_> {
                     end: Some(end),
                 } => {
                     session.commit().map_err(|fault| self.impossible(&fault))?;
-                    if lines.next()?.is_some() {
+                    if lines.next()?.is_some() || !lines.line.is_empty() {
                         return Err(lines.wrong("there is more after the last line"));
                     }
                     return Ok((rows, end, sum.hex()));
