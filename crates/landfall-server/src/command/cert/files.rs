@@ -137,10 +137,26 @@ impl Parent {
             certificate,
             certificate_file: certificate_file.to_owned(),
             pem,
-            key: Zeroizing::new(text(key_file)?),
+            key: key_of(Zeroizing::new(text(key_file)?)),
             key_file: key_file.to_owned(),
             chain,
         })
+    }
+}
+
+/// The private key's own block of a PEM file, which `openssl ecparam` begins with another one; the whole
+/// text when there is none.
+fn key_of(text: Zeroizing<String>) -> Zeroizing<String> {
+    let block = text.find("PRIVATE KEY-----").and_then(|label| {
+        let start = text.get(..label)?.rfind("-----BEGIN ")?;
+        let body = text.get(start..)?;
+        let end = body.find("-----END ")?;
+        let close = body.get(end + "-----END ".len()..)?.find("-----")?;
+        body.get(..end + "-----END ".len() + close + "-----".len())
+    });
+    match block {
+        Some(block) => Zeroizing::new(block.to_owned()),
+        None => text,
     }
 }
 
@@ -178,4 +194,26 @@ fn not_written(path: &Path, error: &io::Error) -> Failure {
         format!("cannot write {}: {error}", path.display()),
         "check that the folder belongs to this user and has space; no file of this certificate is left",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_file_is_found_behind_its_parameters() {
+        let block = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----";
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBBBB\n-----END EC PARAMETERS-----\n";
+        for (file, wanted) in [
+            (format!("{block}\n"), block),
+            (format!("{parameters}{block}\n{parameters}"), block),
+            ("no key".to_owned(), "no key"),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nAAAA".to_owned(),
+                "-----BEGIN EC PRIVATE KEY-----\nAAAA",
+            ),
+        ] {
+            assert_eq!(*key_of(Zeroizing::new(file)), wanted);
+        }
+    }
 }
