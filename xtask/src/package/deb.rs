@@ -268,6 +268,7 @@ mod tests {
         let unit = packaging("systemd/landfall.service");
         for line in [
             "Type=notify",
+            "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
             "User=landfall",
             "UMask=0077",
             "StateDirectory=landfall",
