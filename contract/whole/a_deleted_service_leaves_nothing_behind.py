@@ -75,7 +75,7 @@ assert "--force" in refused.stderr, refused.stderr
 assert rows(scope, [hub]) == before
 
 said = server.command("service", "delete", "second", "--yes", "--force").stdout
-assert "1 individual enrollments, 1 enrollment groups, 2 registrations" in said and hub in said, said
+assert "1 individual enrollment, 1 enrollment group, 2 registrations" in said and hub in said, said
 left = {table: count for table, count in rows(scope, [hub]).items() if count}
 assert left == {}, left
 polled = client.operation(scope, "in-fleet", operation, signed)

@@ -226,15 +226,19 @@ fn deleted(answer: &Json) -> String {
         .map(print::plain_text)
         .unwrap_or_default();
     let mut text = format!("Deleted service {name}");
+    let counted = |number: u64, one: &str| match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    };
     let parts: Vec<String> = [
-        ("individual enrollments", "enrollments"),
-        ("enrollment groups", "enrollmentGroups"),
-        ("CA certificates", "certificates"),
-        ("registrations", "registrations"),
+        ("individual enrollment", "enrollments"),
+        ("enrollment group", "enrollmentGroups"),
+        ("CA certificate", "certificates"),
+        ("registration", "registrations"),
     ]
     .into_iter()
     .filter(|(_, member)| number(answer, member) > 0)
-    .map(|(what, member)| format!("{} {what}", number(answer, member)))
+    .map(|(what, member)| counted(number(answer, member), what))
     .collect();
     if !parts.is_empty() {
         text.push_str(&format!(" with {}", parts.join(", ")));
@@ -246,8 +250,8 @@ fn deleted(answer: &Json) -> String {
             .get("hostName")
             .map(print::plain_text)
             .unwrap_or_default();
-        let devices = number(hub, "devices");
-        text.push_str(&format!("Deleted hub {host} with {devices} devices.\n"));
+        let devices = counted(number(hub, "devices"), "device");
+        text.push_str(&format!("Deleted hub {host} with {devices}.\n"));
     }
     let kept = answer.get("keptHubs").and_then(Json::as_array);
     for host in kept.into_iter().flatten().map(print::plain_text) {
@@ -338,6 +342,20 @@ fn without_strings(answer: &mut Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deletion_says_what_went_and_what_was_kept() {
+        let answer = json!({"name": "second", "enrollments": 1, "registrations": 2,
+            "hubs": [{"hostName": "hub.a", "devices": 1}, {"hostName": "hub.b", "devices": 0}],
+            "keptHubs": ["hub.c"]});
+        assert_eq!(
+            deleted(&answer),
+            "Deleted service second with 1 individual enrollment, 2 registrations.\n\
+             Deleted hub hub.a with 1 device.\n\
+             Deleted hub hub.b with 0 devices.\n\
+             Kept hub hub.c; `landfall service create NAME --hub-host hub.c` links it again.\n"
+        );
+    }
 
     #[test]
     fn connection_strings_are_shown_only_when_asked() {

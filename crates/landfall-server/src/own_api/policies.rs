@@ -79,7 +79,14 @@ impl<S: HubStore> OwnApi<S> {
             (&Method::DELETE, false) => Call::Delete,
             _ => return Err(Error::MethodNotAllowed),
         };
-        // Whoever says no state means the one that stands when its turn comes.
+        // Only who may come in waits for a turn. Whoever says no state means the one that stands then.
+        match holder {
+            PolicyHolder::Service(name) => {
+                let right = Rights::SERVICE_CONFIG;
+                drop(self.service_for(request, name, right).await?);
+            }
+            PolicyHolder::Hub(host) => drop(self.hub_for(request, host).await?),
+        }
         let _turn = self.changing.lock().await;
         let answer = match holder {
             PolicyHolder::Service(service) => {

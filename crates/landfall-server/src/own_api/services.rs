@@ -106,6 +106,8 @@ impl<S: HubStore> OwnApi<S> {
         name: &str,
         origin: &Origin,
     ) -> Result<Reply, Error> {
+        // Only who may come in waits for a turn.
+        drop(self.caller(request, Rights::SERVICE_CONFIG).await?);
         let _turn = self.changing.lock().await;
         let keeper = self
             .service_for(request, name, Rights::SERVICE_CONFIG)
