@@ -76,6 +76,16 @@ with server:
     server.until("the second certificate", lambda: server.shown() == "second")
     server.until("a command", lambda: command("service", "list")[0] == 0)
 
+    # A service whose names no certificate holds is made, and the answer says so.
+    status, _, error = command("service", "create", "two", "--host", "two.landfall.test", "--hub-host", "hub2.landfall.test")
+    assert status == 0 and error.count("warning: no server certificate holds the name") == 2, error
+    status, answer, error = command("service", "update", "two", "--host", "dps2.landfall.test", "--json")
+    assert status == 0 and not error, error
+    assert ["dps2.landfall.test" in text for text in json.loads(answer)["warnings"]] == [True], answer
+    status, answer, error = command("service", "update", "two", "--host", "dps.landfall.test", "--json")
+    assert status == 0 and "warnings" not in json.loads(answer), (answer, error)
+    assert command("service", "delete", "two", "--yes")[0] == 0
+
     # Who may not read the folder is told who may.
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody").pw_uid

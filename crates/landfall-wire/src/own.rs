@@ -113,6 +113,15 @@ fn link(hub: &LinkedHub) -> Value {
     })
 }
 
+/// Adds what the caller should know of a service that was made or changed all the same.
+pub fn warn(service: &mut Value, warnings: &[String]) {
+    if let Some(members) = service.as_object_mut()
+        && !warnings.is_empty()
+    {
+        members.insert("warnings".to_owned(), warnings.into());
+    }
+}
+
 /// Shape: the exact form that the strictest client demands.
 /// Source: docs/protocol/service-api.md §2.1 [C].
 fn connection_string(host: &str, port: Option<u16>, policy: &str, key: &SymmetricKey) -> String {

@@ -168,7 +168,7 @@ async fn open(
         Arc::clone(folder),
         acceptor,
         control_token,
-        |_| Naming::Given,
+        |_| Naming::Given(identity.shown()),
         &app::Settings {
             ca: identity.ca(),
             ..bounds(settings)

@@ -278,6 +278,7 @@ impl ServiceCommand {
                     without_strings(&mut answer);
                 }
                 print::result(json, &answer, |answer| print::sheet(&SHEET, answer));
+                warn(json, &answer);
             }
             Action::List => {
                 let mut answer = control.session.call(own::services(&who, false)).await?;
@@ -310,6 +311,7 @@ impl ServiceCommand {
                 let request = own::update_service(&who, &name, &change, Some(&etag));
                 let answer = control.session.call(request).await?;
                 print::result(json, &answer, |answer| print::sheet(&SHEET, answer));
+                warn(json, &answer);
             }
             Action::Delete(options) => options.run(json, &mut control.session).await?,
         }
@@ -327,6 +329,14 @@ fn named(given: Option<String>, of_the_connection: String) -> Result<String, Fai
         ));
     }
     Ok(name)
+}
+
+/// Says on standard error what the server wants to be known of a service that it made or changed.
+fn warn(as_json: bool, answer: &Json) {
+    let warnings = answer.get("warnings").and_then(Json::as_array);
+    for warning in warnings.into_iter().flatten().filter(|_| !as_json) {
+        eprintln!("warning: {}", print::plain_text(warning));
+    }
 }
 
 /// Takes the connection strings out of a service or a list of them.

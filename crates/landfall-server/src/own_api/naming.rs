@@ -13,11 +13,13 @@ use tokio::sync::{Mutex, mpsc};
 use crate::app::{Door, Listen, listen};
 use crate::backend::COME_BACK;
 use crate::dev_identity::DevIdentity;
+use crate::serve_identity;
+use crate::tls::ServerIdentity;
 
 /// Where host names of new services come from.
 pub enum Naming {
-    /// The operator must give both.
-    Given,
+    /// The operator must give both; the certificates are the operator's too.
+    Given(Arc<ServerIdentity>),
     /// A development machine: what is not given is the next free loopback address.
     Loopback(Loopback),
 }
@@ -111,7 +113,7 @@ impl Naming {
                 }
                 Ok((host, hub))
             }
-            (Naming::Given, _, _) => Err(Error::Invalid(
+            (Naming::Given(_), _, _) => Err(Error::Invalid(
                 "Give the service's host name (--host) and its hub's (--hub-host): names that devices and operators resolve to this server and that its certificate holds.".to_owned(),
             )),
             (Naming::Loopback(loopback), host, hub) => {
@@ -130,6 +132,23 @@ impl Naming {
 }
 
 impl Naming {
+    /// What the operator is to know of names that were given: those that no certificate holds. They are
+    /// taken all the same, since a certificate may follow its service.
+    pub fn remarks(&self, names: &[&str]) -> Vec<String> {
+        let Naming::Given(identity) = self else {
+            return Vec::new();
+        };
+        let uncertified: Vec<String> = names
+            .iter()
+            .filter(|name| !identity.carries(name))
+            .map(|name| serve_identity::uncertified(name))
+            .collect();
+        for remark in &uncertified {
+            tracing::warn!("{remark}");
+        }
+        uncertified
+    }
+
     /// The host name that an existing service is to be called by from now on; a development machine
     /// certifies it, and opens it when it is a loopback address.
     ///

@@ -95,7 +95,9 @@ impl<S: HubStore> OwnApi<S> {
         let author = origin.author(Actor::ControlToken);
         let (service, hub) = founding::found(&self.backend, names, author).await?;
         self.changes.tell().await;
-        let body = own::service(&service, &[hub], port(request), true);
+        let mut body = own::service(&service, std::slice::from_ref(&hub), port(request), true);
+        let names = [service.host_name.as_str(), hub.host_name.as_str()];
+        own::warn(&mut body, &self.naming.remarks(&names));
         Ok(Reply::json(StatusCode::CREATED, &body))
     }
 
@@ -127,6 +129,7 @@ impl<S: HubStore> OwnApi<S> {
             }
             None => None,
         };
+        let remarks = self.naming.remarks(host_name.as_deref().as_slice());
         let (linked_hubs, hub_writes) = match &change.linked_hubs {
             Some(links) => {
                 let (linked, writes) = self.linked(service, links).await?;
@@ -144,7 +147,8 @@ impl<S: HubStore> OwnApi<S> {
             .update_service(update, &condition, hub_writes)
             .await?;
         self.changes.tell().await;
-        let body = own::service(&after, &[], port(request), false);
+        let mut body = own::service(&after, &[], port(request), false);
+        own::warn(&mut body, &remarks);
         Ok(marked(Reply::json(StatusCode::OK, &body), &after.etag))
     }
 

@@ -29,6 +29,7 @@ use landfall_server::own_api::{Changes, Naming, OwnApi};
 use landfall_server::provisioning::Provisioning;
 use landfall_server::telemetry::{TraceRetention, Traces};
 use landfall_server::time::SystemEntropy;
+use landfall_server::tls::ServerIdentity;
 use landfall_store::SqliteStore;
 use landfall_store::secret::SealingKey;
 use landfall_wire::message::Request;
@@ -120,7 +121,7 @@ impl House {
                 backend: backend.clone(),
                 traces,
                 control_token: token.clone(),
-                naming: Naming::Given,
+                naming: Naming::Given(ServerIdentity::new(Vec::new())),
                 embedded,
                 changing: tokio::sync::Mutex::new(()),
                 changes: Changes::default(),
