@@ -113,3 +113,50 @@ async fn purge<S: Store>(
     while backend.store.purge_audit(before, ENTRIES).await? == ENTRIES {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::audit::{Author, Search};
+    use landfall_core::store::Change;
+    use landfall_hub::device::Hub;
+    use landfall_hub::store::{HubExpect, HubWrite};
+    use landfall_store::secret::SealingKey;
+
+    use super::*;
+    use crate::time::SystemEntropy;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    async fn audit_entries_past_their_time_are_dropped_and_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = SealingKey::generate(&SystemEntropy);
+        let backend = Backend::sqlite(folder.path().join("landfall.db"), key).expect("a store");
+        let now = backend.clock.now();
+        // More than are dropped in one go.
+        for age in (0..3).chain([30; 2 * ENTRIES]) {
+            let hub = Hub {
+                host_name: landfall_core::id::HubHostName::parse("hub.test").expect("a name"),
+                policies: Vec::new(),
+                created: now,
+                revision: 0,
+            };
+            let author = Author::server(now.minus(age * DAY), &*backend.entropy);
+            let put = HubWrite::PutHub(Box::new(hub), HubExpect::Anything);
+            let change = Change::of_hub(vec![put]).by(author);
+            let answers = backend.store.commit(vec![change]).await;
+            assert_eq!(answers, [Ok(())]);
+        }
+        let retention = Retention {
+            operations: DAY,
+            audit: 7 * DAY,
+        };
+        purge(&backend, retention).await.expect("purged");
+        let all = Search {
+            limit: 1000,
+            ..Search::default()
+        };
+        let left = backend.store.audit(&all).await.expect("entries");
+        assert_eq!(left.len(), 3);
+    }
+}

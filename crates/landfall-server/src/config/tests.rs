@@ -55,6 +55,11 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!(settings.retry_after, Duration::from_secs(2));
     assert_eq!(settings.limits.body_bytes, 98_304);
     assert_eq!(settings.retention.operations, Duration::from_secs(86_400));
+    let year = Duration::from_secs(365 * 86_400);
+    assert!(
+        settings.retention.audit > year,
+        "a yearly audit finds all of its year"
+    );
     assert!(!settings.log.json);
     let page = reference();
     for field in &field::FIELDS {
