@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use clap::Args;
-use landfall_core::clock::Clock;
+use landfall_core::clock::{Clock, Entropy as _};
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
 use landfall_hub::device::Hub;
@@ -106,6 +106,7 @@ pub struct DevOptions {
 /// # Errors
 /// What kept the server from starting or the command from running, with its remedy.
 pub async fn run(options: DevOptions) -> Result<ExitCode, Failure> {
+    let mut parts = Parts::start();
     let failed = |error: anyhow::Error| Failure {
         exit: if options.command.is_empty() {
             Exit::Refused
@@ -116,6 +117,9 @@ pub async fn run(options: DevOptions) -> Result<ExitCode, Failure> {
     };
     signals::log(&options.log, signals::LogFormat::Text).map_err(failed)?;
     let mut stop = Stop::listen_at_a_terminal().map_err(failed)?;
+    // The generator gathers randomness before it gives any.
+    SystemEntropy.fill(&mut [0; 1]);
+    parts.done("random generator");
     // Removed when this function ends, however it ends.
     let ephemeral = match options.ephemeral {
         true => Some(Ephemeral::make(&SystemClock, &SystemEntropy).map_err(failed)?),
@@ -125,7 +129,7 @@ pub async fn run(options: DevOptions) -> Result<ExitCode, Failure> {
         Some(folder) => folder.path().to_owned(),
         None => named_data(&options),
     };
-    let (running, ready) = start(&options, &path).await.map_err(failed)?;
+    let (running, ready) = start(&options, &path, parts).await.map_err(failed)?;
     let outcome = if options.command.is_empty() {
         until_stopped(&options, &ready, &mut stop).await;
         Ok(ExitCode::SUCCESS)
@@ -251,8 +255,11 @@ async fn prepare(options: &DevOptions, path: &Path) -> anyhow::Result<Ground> {
 }
 
 /// Prepares, certifies, listens, provisions the simulated device.
-async fn start(options: &DevOptions, path: &Path) -> anyhow::Result<(Running, Ready)> {
-    let mut parts = Parts::start();
+async fn start(
+    options: &DevOptions,
+    path: &Path,
+    mut parts: Parts,
+) -> anyhow::Result<(Running, Ready)> {
     let ground = prepare(options, path).await?;
     let first = ground.socket.local_addr()?;
     let astray = tokio::spawn(names::astray(ground.hosts.clone(), first.ip()));
