@@ -125,7 +125,7 @@ pub enum Command {
     Explain(Box<explain::ExplainCommand>),
     /// Show who changed what, and when
     #[command(
-        after_help = "Examples:\n  landfall audit --since 2h\n  landfall audit --id dev1 --json\n  landfall audit --since 2030-01-01 --jsonl >audit.jsonl"
+        after_help = "Example:\n  landfall audit --since 2h\n  landfall audit --id dev1 --json\n  landfall audit --since 2030-01-01 --jsonl >audit.jsonl"
     )]
     Audit(Box<audit::AuditCommand>),
     /// Say whether a server on this machine is ready, or wait until it is
