@@ -79,7 +79,8 @@ refuses 4 landfall policy rotate reader --etag "$etag"
 expect "after a swap" "$renewed" "$(landfall connection-string --policy reader --key secondary)"
 head -c 32 /dev/urandom | base64 >given.key
 landfall policy rotate reader --primary-key @given.key >/dev/null
-expect_match "a given key" "SharedAccessKey=$(cat given.key)\$" "$(landfall connection-string --policy reader)"
+given=$(landfall connection-string --policy reader)
+expect "a given key" "$(cat given.key)" "${given##*SharedAccessKey=}"
 refuses 1 landfall policy rotate reader --primary-key @given.key
 landfall policy update reader --rights RegistrationStatusRead >/dev/null
 expect "after an update" 401 "$(by "$(landfall connection-string --policy reader)" /enrollments/dev-1)"
