@@ -73,7 +73,7 @@ impl Caller {
     /// knows whether it was.
     ///
     /// # Errors
-    /// [`Failure`] when the service refuses, or does not answer in [`MOST_TRIES`] tries.
+    /// [`Failure`] when the service refuses, or does not answer in `MOST_TRIES` tries.
     pub async fn call(&mut self, ask: impl Fn(&Authorization) -> Request) -> Result<Json, Failure> {
         Ok(read(&self.reply(ask).await?)?)
     }
@@ -96,7 +96,7 @@ impl Caller {
     /// Sends what `ask` makes until the reply is one that settles it.
     ///
     /// # Errors
-    /// [`Failure`] when no such reply came in [`MOST_TRIES`] tries.
+    /// [`Failure`] when no such reply came in `MOST_TRIES` tries.
     pub async fn reply(
         &mut self,
         ask: impl Fn(&Authorization) -> Request,
