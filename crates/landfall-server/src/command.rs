@@ -219,6 +219,7 @@ impl Command {
                 Ok(())
             }
         }?;
+        print::arrived()?;
         Ok(ExitCode::SUCCESS)
     }
 }

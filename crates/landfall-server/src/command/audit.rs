@@ -137,6 +137,7 @@ impl AuditCommand {
             if self.jsonl {
                 // Page by page: the trail may be longer than this machine's memory.
                 found.iter().for_each(|entry| print::text(&line(entry)));
+                print::arrived()?;
             } else {
                 entries.extend_from_slice(found);
             }

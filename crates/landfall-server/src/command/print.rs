@@ -1,9 +1,15 @@
 //! What commands print: tables for people, JSON for programs, and JSON without its keys.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value as Json;
+
+use super::outcome::{Exit, Failure};
+
+/// Why something that was printed did not arrive, the first time.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a result: for programs its JSON, for people what `people` makes of it.
 pub fn result(as_json: bool, value: &Json, people: impl FnOnce(&Json) -> String) {
@@ -23,14 +29,35 @@ pub fn done(as_json: bool, sentence: &str) {
 
 /// Prints a text and ends its last line.
 pub fn text(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // Whoever closed the pipe has read enough.
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match written {
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = UNWRITTEN.set(error);
+        }
+        _ => {}
+    }
+}
+
+/// Tells whether everything that was printed arrived, or was not wanted.
+///
+/// # Errors
+/// [`Failure`] when some of it did not: the disk behind standard output is full, for instance.
+pub fn arrived() -> Result<(), Failure> {
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(
+            Exit::Refused,
+            format!("cannot write to standard output: {error}"),
+            "make room where the output goes, and read again what is missing there; a change that was asked for is made",
+        )),
+    }
 }
 
 /// Says how far a long command is, on a terminal only, in place of what it said before.
 pub fn progress(text: &str) {
-    if std::io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         eprint!("\r{text}\u{1b}[K");
     }
 }
@@ -45,7 +72,7 @@ pub fn many(count: u64, noun: &str) -> String {
 
 /// Says something on standard error, where standard output is another program's.
 pub fn aside(text: &str) {
-    let mut out = std::io::stderr().lock();
+    let mut out = io::stderr().lock();
     // Whoever closed the pipe, or the terminal, has read enough.
     let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
 }

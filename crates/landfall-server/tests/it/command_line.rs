@@ -450,3 +450,25 @@ fn a_server_is_ready_until_it_is_gone() {
     let said = String::from_utf8_lossy(&gone.stderr);
     assert!(said.contains("cannot connect to 127.0.0.1:"), "{said}");
 }
+
+#[test]
+fn output_that_does_not_arrive_is_a_failure_and_a_closed_pipe_is_none() {
+    let derive = |out: Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_landfall"))
+            .args(["key", "derive", "AAECAwQFBgcICQoLDA0ODw==", "dev1"])
+            .stdout(out)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("run")
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let lost = derive(full.expect("a disk that is full").into());
+    assert_eq!(lost.status.code(), Some(1));
+    let said = String::from_utf8(lost.stderr).expect("text");
+    assert!(said.contains("cannot write to standard output"), "{said}");
+
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let unread = derive(writer.into());
+    assert_eq!(unread.status.code(), Some(0));
+}
