@@ -23,6 +23,9 @@ const LINES_AT_ONCE: usize = 1000;
 /// The longest line that is read, in bytes: far above what a service takes.
 const LONGEST_LINE: u64 = 1 << 20;
 
+/// What some editors and shells put before the first line of a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A record of a service, or why there is none where one was expected.
 pub type Read = Result<(Collection, JsonObject), String>;
 
@@ -188,6 +191,9 @@ impl Lines {
                 return Ok(if lines.is_empty() { None } else { Some(lines) });
             }
             self.number += 1;
+            if self.number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
             if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST_LINE {
                 self.pass_over()?;
                 lines.push((
@@ -277,6 +283,15 @@ mod tests {
         let numbers: Vec<(u64, bool)> = read.iter().map(|(n, it)| (*n, it.is_ok())).collect();
         assert_eq!(numbers, [(1, true), (3, false), (4, false), (6, true)]);
         assert!(lines.read().expect("read").is_none());
+    }
+
+    #[test]
+    fn a_byte_order_mark_costs_no_line() {
+        let text = "\u{feff}{\"kind\":\"group\",\"record\":{}}\n".repeat(2);
+        let mut lines = Lines::new(Box::new(std::io::Cursor::new(text)));
+        let read = lines.read().expect("read").expect("lines");
+        let good: Vec<bool> = read.iter().map(|(_, it)| it.is_ok()).collect();
+        assert_eq!(good, [true, false], "it stands before a file, not a line");
     }
 
     #[test]
