@@ -203,10 +203,15 @@ impl<'a> Lines<'a> {
         bounded
             .read_until(b'\n', &mut self.line)
             .map_err(RestoreError::Input)?;
-        if self.line.last() != Some(&b'\n') {
+        let ended = self.line.last() == Some(&b'\n');
+        let longest = self.line.len() as u64 == LONGEST_LINE;
+        if !ended && !longest {
             return Ok(None);
         }
         self.number += 1;
+        if !ended {
+            return Err(self.wrong(format!("it is longer than {LONGEST_LINE} bytes")));
+        }
         Ok(Some(&self.line))
     }
 

@@ -293,6 +293,18 @@ async fn what_was_cut_or_changed_anywhere_is_refused() {
 }
 
 #[tokio::test]
+async fn a_line_too_long_is_not_taken_for_a_backup_that_was_cut_off() {
+    let folder = Folder::new();
+    folder.open().close().await;
+    let (bytes, _) = backed_up(&folder.database(), Traces::Kept);
+    let end = bytes.iter().position(|byte| *byte == b'\n').expect("lines") + 1;
+    let mut long = bytes[..end].to_vec();
+    long.resize(end + (64 << 20) + 1, b'x');
+    let said = refused(&long).to_string();
+    assert!(said.contains("line 2") && said.contains("longer"), "{said}");
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_refused_and_named() {
     let folder = Folder::new();
     folder.open().close().await;
