@@ -67,6 +67,9 @@ pub enum CertificateError {
     /// It is longer than any certificate that is read.
     #[error("the certificate is {0} bytes long; at most 8192 bytes of DER are read")]
     TooLarge(usize),
+    /// The file is longer than any that is read.
+    #[error("the file is {0} bytes long; at most 1048576 bytes of PEM are read")]
+    FileTooLarge(usize),
     /// It does not parse.
     #[error("the certificate cannot be read: {0}")]
     Unreadable(String),

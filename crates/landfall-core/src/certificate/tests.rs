@@ -115,6 +115,16 @@ fn texts_that_are_not_one_certificate_say_what_they_are() {
 }
 
 #[test]
+fn a_file_of_too_many_certificates_is_not_taken_for_one_that_is_too_long() {
+    let one = pem_of(Forge::leaf("dev1").self_signed().certificate.der(), "\n");
+    let many = one.repeat((1 << 20) / one.len() + 1);
+    assert_eq!(
+        Certificate::chain_from_file(many.as_bytes()).err(),
+        Some(CertificateError::FileTooLarge(many.trim().len()))
+    );
+}
+
+#[test]
 fn indefinite_lengths_and_padded_serials_are_refused() {
     let der = Forge::leaf("dev1").self_signed().certificate.der().to_vec();
     let mut indefinite = vec![0x30, 0x80];

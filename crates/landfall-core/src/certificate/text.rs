@@ -121,7 +121,7 @@ pub(super) fn read_file(bytes: &[u8]) -> Result<CertificateFile, CertificateErro
         });
     }
     if text.len() > LONGEST_FILE {
-        return Err(CertificateError::TooLarge(text.len()));
+        return Err(CertificateError::FileTooLarge(text.len()));
     }
     let blocks = blocks(text)?;
     let holds_private_key = names_private_key(text);

@@ -182,6 +182,9 @@ fn fix_of(error: &CertificateError) -> &'static str {
         CertificateError::NoCertificate(label) if label == "PKCS7" => {
             "take the certificates out of it: openssl pkcs7 -print_certs -in FILE -out FILE.pem"
         }
+        CertificateError::FileTooLarge(_) => {
+            "name the file of one device's chain, which is a few certificates long"
+        }
         CertificateError::Empty => "the program that should have written it failed: make it anew",
         _ => {
             "name a file with certificates as PEM, or with one as DER; `openssl x509 -in FILE -noout -text` must read it"
