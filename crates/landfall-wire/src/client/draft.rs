@@ -86,11 +86,14 @@ impl Draft {
         self
     }
 
+    /// An etag that no header can hold, or that is blank, goes out as one that every server refuses:
+    /// left out, the write would happen whatever the record's state.
     pub(super) fn if_match(self, etag: Option<&str>) -> Self {
-        match etag {
-            Some(etag) => self.header("if-match", etag),
-            None => self,
-        }
+        let Some(etag) = etag else {
+            return self;
+        };
+        let is_sent = !etag.trim().is_empty() && HeaderValue::from_str(etag).is_ok();
+        self.header("if-match", if is_sent { etag } else { "\"\"" })
     }
 
     pub(super) fn json(mut self, body: &Json) -> Self {
@@ -118,6 +121,21 @@ mod tests {
             request.query.as_deref(),
             Some("api-version=2021-10-01&q=x%20y")
         );
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_sent_is_never_left_out() {
+        let sent = |etag| {
+            let request = Draft::new(Method::DELETE, &["x"]).if_match(etag).done();
+            request.header("if-match").map(str::to_owned)
+        };
+        assert_eq!(sent(None), None);
+        assert_eq!(sent(Some("IjEi")).as_deref(), Some("IjEi"));
+        for odd in ["", " ", "x\ny", "x\0"] {
+            let sent = sent(Some(odd));
+            let refused = landfall_core::administration::Condition::parse(sent.as_deref());
+            assert!(refused.is_err(), "{odd:?} was sent as {sent:?}");
+        }
     }
 
     #[test]
