@@ -11,6 +11,7 @@ use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_hub::device::Hub;
 use landfall_hub::store::HubStore;
 use landfall_store::SqliteStore;
+use rustls_pki_types::ServerName;
 
 use super::place::needs_no_look_up;
 use crate::backend::Backend;
@@ -34,6 +35,11 @@ pub fn announced(hosts: &[String]) -> anyhow::Result<Vec<String>> {
             .map_err(|error| anyhow::anyhow!("--host '{host}': {error}"))?;
         if let Err(error) = founding::check_hub_name(&name) {
             bail!("--host '{host}': {error}");
+        }
+        if ServerName::try_from(name.as_str()).is_err() {
+            bail!(
+                "--host '{host}': no TLS client can ask for such a name: give labels of letters, digits and hyphens with single dots between them, such as dps.test"
+            );
         }
         let name = name.as_str().to_owned();
         if !names.contains(&name) {
@@ -230,6 +236,8 @@ mod tests {
         );
         assert!(names(&["https://dps.test"]).is_err());
         assert!(names(&["dps.test:443"]).is_err());
+        let told = names(&["dps..test"]).expect_err("refused");
+        assert!(told.contains("single dots"), "{told}");
         assert_eq!(
             names(&["DPS.test", "10.0.0.7", "dps.test"]),
             Ok(vec!["dps.test".to_owned(), "10.0.0.7".to_owned()])

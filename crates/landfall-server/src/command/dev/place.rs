@@ -44,11 +44,12 @@ impl Place {
         }
     }
 
-    /// How a client of this machine reaches one of the server's names. An address, and `localhost`,
-    /// are where they are; any other name may mean nothing here, or something else.
+    /// How a client of this machine reaches one of the server's names. The bound address, loopback
+    /// ones and `localhost` are where they are; any other name, and the address of another machine,
+    /// may mean nothing here, or somebody else.
     pub fn endpoint(&self, name: &str) -> Endpoint {
         let endpoint = Endpoint::new(name, self.port);
-        if needs_no_look_up(name) {
+        if leads_here(name, self.bind) {
             endpoint
         } else {
             endpoint.at(self.address())
@@ -124,4 +125,26 @@ impl Place {
 /// Whether every machine knows where the name leads.
 pub fn needs_no_look_up(name: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok()
+}
+
+/// Whether the name leads to this machine whoever looks it up.
+fn leads_here(name: &str, bind: IpAddr) -> bool {
+    let address = name.parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback() || address == bind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_machine_is_never_dialled() {
+        let bind = IpAddr::from([192, 0, 2, 1]);
+        for name in ["localhost", "127.0.0.9", "::1", "192.0.2.1"] {
+            assert!(leads_here(name, bind), "{name}");
+        }
+        for name in ["192.0.2.2", "0.0.0.0", "2001:db8::1", "dps.test"] {
+            assert!(!leads_here(name, bind), "{name}");
+        }
+    }
 }
