@@ -144,7 +144,11 @@ async fn an_operation_that_two_workers_continue_ends_once() {
         let operation = write_down(&road, cut).await;
         let road = road.after_a_kill();
         let (one, other) = tokio::join!(road.resume(), road.resume());
-        assert_eq!((one, other), (1, 1), "both saw it unfinished");
+        // One may have ended it before the other looked.
+        assert!(
+            matches!((one, other), (1, 1) | (1, 0) | (0, 1)),
+            "{one} and {other} continued it"
+        );
         ends_assigned(&road, &visitor, &operation).await;
         assert_eq!(road.resume().await, 0);
     }
