@@ -10,6 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::{Entropy, uuid};
+use crate::secret::repeated;
+
+/// Characters of a text that is no id that a message repeats.
+const LONGEST_SHOWN: usize = 140;
 
 /// A text that is not a well-formed id, with what it should have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +23,13 @@ pub struct IdError {
     pub what: &'static str,
     /// The rule that the text breaks.
     pub rule: &'static str,
-    /// The text, cut to a length that fits a message.
+    /// The text as a message may repeat it.
     pub shown: String,
 }
 
 impl IdError {
     fn new(what: &'static str, rule: &'static str, text: &str) -> Self {
-        let shown = text.chars().take(140).filter(|c| !c.is_control()).collect();
+        let shown = repeated(text, LONGEST_SHOWN);
         IdError { what, rule, shown }
     }
 }
@@ -373,7 +377,7 @@ mod tests {
         #[test]
         fn no_text_makes_an_id_parser_panic_or_shows_more_than_it_should(text in "\\PC{0,400}") {
             for error in [RegistrationId::parse(&text).err(), DeviceId::parse(&text).err(), HubHostName::parse(&text).err()].into_iter().flatten() {
-                proptest::prop_assert!(error.shown.chars().count() <= 140);
+                proptest::prop_assert!(error.shown.chars().count() <= LONGEST_SHOWN + 1);
                 proptest::prop_assert!(!error.shown.chars().any(char::is_control));
             }
             let _ = (CertificateName::parse(&text), PolicyName::parse(&text), ServiceName::parse(&text), TrackingId::parse(&text), Etag::from_wire(&text));

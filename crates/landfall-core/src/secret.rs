@@ -1,4 +1,5 @@
-//! Symmetric keys: held so that they are wiped when dropped and never printed.
+//! Symmetric keys: held so that they are wiped when dropped and never printed; and how a text of a
+//! caller is repeated to it, which may have put a key where something else belongs.
 
 use std::fmt;
 
@@ -107,6 +108,47 @@ pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
+/// Characters of base64 that may be a key: 16 bytes, the shortest there is, are this long.
+const SHORTEST_KEY_TEXT: usize = 22;
+
+/// A text from outside as it may be repeated in a message: no control characters, nothing that may
+/// be a key, and at most `most` characters before a `…`.
+///
+/// Shape: a run of base64 as long as a key, with letters of both cases and a digit, `+` or `=`, is
+/// `(hidden)`. Names that people give have no such run;
+/// paths may, so no path is repeated by this.
+pub fn repeated(text: &str, most: usize) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    let mut shown = String::with_capacity(plain.len());
+    let mut rest = plain.as_str();
+    while !rest.is_empty() {
+        let other = rest.find(|c| !of_base64(c)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(other);
+        shown.push_str(if may_be_key(run) { "(hidden)" } else { run });
+        let next = after.find(of_base64).unwrap_or(after.len());
+        let (between, after) = after.split_at(next);
+        shown.push_str(between);
+        rest = after;
+    }
+    if let Some((end, _)) = shown.char_indices().nth(most) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+fn of_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
+}
+
+fn may_be_key(run: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
+    run.len() >= SHORTEST_KEY_TEXT
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'='))
+}
+
 /// A primary and a secondary key; both are valid at all times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPair {
@@ -166,5 +208,30 @@ mod tests {
         assert_eq!(SymmetricKey::from_base64("*"), Err(KeyError::NotBase64));
         let key = SymmetricKey::from_bytes(vec![7; 32]);
         assert!(!format!("{key:?}").contains('7'));
+    }
+
+    #[test]
+    fn a_text_is_repeated_without_what_may_be_a_key() {
+        const KEY: &str = "q7Zt0Vb3JmXk9LrYc2NwUe8HsDf5GaTi1PoMxB4QzKE=";
+        assert_eq!(repeated(KEY, 64), "(hidden)");
+        assert_eq!(repeated(&format!("a key: {KEY}!"), 64), "a key: (hidden)!");
+        // Hidden before it is cut, and whatever stands between its characters unseen.
+        assert_eq!(repeated(KEY, 4), "(hid…");
+        let (first, second) = KEY.split_at(15);
+        assert_eq!(repeated(&format!("{first}\u{7}{second}"), 64), "(hidden)");
+        assert_eq!(repeated(&KEY[..SHORTEST_KEY_TEXT], 64), "(hidden)");
+        for name in [
+            "",
+            "ä, ö",
+            "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+            "123E4567-E89B-12D3-A456-426614174000",
+            "ThermostatOfTheNorthernHall",
+        ] {
+            assert_eq!(repeated(name, 64), name);
+        }
+        assert_eq!(repeated("a\nb", 64), "ab");
+        assert_eq!(repeated("äöü", 3), "äöü");
+        assert_eq!(repeated("äöüß", 3), "äöü…");
     }
 }

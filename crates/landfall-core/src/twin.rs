@@ -5,6 +5,7 @@
 
 use crate::document::{Document, Json, JsonObject};
 use crate::enrollment::InitialTwin;
+use crate::secret::repeated;
 
 /// The parts of a twin, each with a size of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,11 +284,7 @@ fn key_form(path: &str, key: &str) -> Result<(), TwinError> {
 
 /// A path or key as it fits a message.
 fn shown(text: &str) -> String {
-    let mut out: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-    if text.chars().count() > 200 {
-        out.push('…');
-    }
-    out
+    repeated(text, 200)
 }
 
 #[cfg(test)]

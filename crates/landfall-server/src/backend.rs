@@ -7,6 +7,7 @@ use std::time::Duration;
 use landfall_core::audit::Author;
 use landfall_core::clock::{Clock, Entropy};
 use landfall_core::error::Error;
+use landfall_core::secret::repeated;
 use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
 use landfall_store::{Durability, OpenError, SqliteStore};
@@ -82,4 +83,9 @@ pub const COME_BACK: Duration = Duration::from_secs(5);
 pub fn unread(error: &ReadError) -> Error {
     tracing::error!(%error, "a request could not be served");
     Error::Unavailable(COME_BACK)
+}
+
+/// A name that a caller gave, as an error repeats it.
+pub fn shown(name: &str) -> String {
+    repeated(name, 64)
 }

@@ -19,7 +19,7 @@ use landfall_wire::route::{ControlRoute, ControlTarget};
 use landfall_wire::service::{LARGEST_BODY, check_size};
 use landfall_wire::{api_version, control, fault};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, shown};
 use crate::control_names::RESOURCE_GROUP;
 use crate::service_api::condition;
 
@@ -248,8 +248,4 @@ impl<S: Store> Call<'_, S> {
             control::certificate_json(&certificate, &self.resource(certificate.name.as_str()));
         Ok(Reply::json(StatusCode::OK, &body))
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }

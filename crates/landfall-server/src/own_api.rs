@@ -27,7 +27,7 @@ use caller::Scope;
 pub use changes::Changes;
 pub use naming::Naming;
 
-use crate::backend::{Backend, unread};
+use crate::backend::{Backend, shown, unread};
 use crate::telemetry::Traces;
 
 /// Most traces that one call gives.
@@ -176,8 +176,4 @@ fn says(request: &Request, parameter: &str) -> bool {
     request
         .parameter(parameter)
         .is_some_and(|text| text.eq_ignore_ascii_case("true"))
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }

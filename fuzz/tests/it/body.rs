@@ -32,7 +32,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 static ID: LazyLock<RegistrationId> = LazyLock::new(|| RegistrationId::parse("dev1").expect("id"));
 
 /// What the seed corpus holds where a key belongs; a refusal must not say it.
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ";
+const KEY: &str = "q7Zt0Vb3JmXk9LrYc2NwUe8HsDf5Ga";
 
 fn told<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {
     match read {

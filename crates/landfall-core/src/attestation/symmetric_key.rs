@@ -6,7 +6,7 @@ pub mod diagnosis;
 use crate::clock::{Timestamp, spoken};
 use crate::id::{IdScope, RegistrationId};
 use crate::sas::{LEEWAY, SasError, SasToken};
-use crate::secret::KeyPair;
+use crate::secret::{KeyPair, repeated};
 use crate::trace::Finding;
 
 /// The policy name that device tokens carry, if any.
@@ -43,7 +43,7 @@ pub fn check_claims(
         return Err(Finding::new(
             "sas.key_name",
             "skn = registration, empty or absent",
-            shown(name),
+            repeated(name, 200),
             "Set skn=registration: the token of a device names no access policy.",
         ));
     }

@@ -9,9 +9,9 @@ use landfall_hub::store::HubStore;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::own::audit::{Asked, as_id_scope, page, parse_search};
 
+use super::OwnApi;
 use super::caller::Scope;
-use super::{OwnApi, shown};
-use crate::backend::unread;
+use crate::backend::{shown, unread};
 
 impl<S: HubStore> OwnApi<S> {
     /// Answers a listing of the audit trail.

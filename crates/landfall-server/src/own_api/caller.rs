@@ -14,7 +14,8 @@ use landfall_hub::store::HubStore;
 use landfall_wire::message::Request;
 use percent_encoding::percent_decode_str;
 
-use super::{OwnApi, shown};
+use super::OwnApi;
+use crate::backend::shown;
 use crate::{control_api, service_api};
 
 /// Whose records a caller may see.

@@ -12,9 +12,9 @@ use landfall_hub::store::HubStore;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::own::inspection::{Decided, inspection, parse};
 
+use super::OwnApi;
 use super::caller::Scope;
-use super::{OwnApi, shown};
-use crate::backend::unread;
+use crate::backend::{shown, unread};
 use crate::provisioning::disabled;
 
 impl<S: HubStore> OwnApi<S> {

@@ -19,8 +19,8 @@ use landfall_wire::own::services::{HubLink, Removal, parse_service_change};
 use serde_json::Value;
 
 use super::caller::{Keeper, Scope};
-use super::{OwnApi, says, shown, with_keys};
-use crate::backend::unread;
+use super::{OwnApi, says, with_keys};
+use crate::backend::{shown, unread};
 use crate::founding::{self, Names};
 use crate::service_api::{condition, marked};
 

@@ -44,7 +44,7 @@ pub fn parse_policy<R: RightSet>(
     let object = parse_object(body)?;
     let members = Members::of(&object);
     if let Some(text) = members.text("keyName")?
-        && policy_name(text)? != *name
+        && !text.eq_ignore_ascii_case(name.as_str())
     {
         return Err(members.wrong("keyName", "is another name than the path's"));
     }
@@ -220,6 +220,13 @@ mod tests {
         );
         let other = message(asked(r#"{"keyName":"writer"}"#));
         assert_eq!(other, "keyName is another name than the path's.");
+        const KEY: &str = "q7Zt0Vb3JmXk9LrYc2NwUe8HsDf5GaTi1PoMxB4QzKE=";
+        for member in ["keyName", "rights"] {
+            let refused = message(asked(&format!(r#"{{"{member}":"{KEY}"}}"#)));
+            assert!(!refused.contains("q7Zt"), "{refused}");
+        }
+        let path = message(policy_name(KEY));
+        assert!(path.contains("'(hidden)'"), "{path}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::error::Error;
 use landfall_core::id::HubHostName;
+use landfall_core::secret::repeated;
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::Contents;
 use serde_json::{Value, json};
@@ -49,9 +50,8 @@ pub fn parse_service_change(body: &[u8]) -> Result<ServiceChange, Error> {
     let object = parse_object(body)?;
     let members = Members::of(&object);
     if let Some(other) = object.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-        let shown: String = other.chars().filter(|c| !c.is_control()).take(64).collect();
         let rule = format!("cannot be changed; {} can", KNOWN.join(", "));
-        return Err(members.wrong(&shown, &rule));
+        return Err(members.wrong(&repeated(other, 64), &rule));
     }
     let linked_hubs = members
         .list("linkedHubs")?

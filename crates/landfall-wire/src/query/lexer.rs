@@ -1,5 +1,7 @@
 //! Query text cut into tokens. Knows quotes, escapes, numbers and double brackets; no grammar.
 
+use landfall_core::secret::repeated;
+
 use super::{LONGEST_QUERY, QueryTextError};
 
 /// One token, with the place where it stands in the text.
@@ -73,23 +75,12 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, QueryTextError> {
 pub(super) fn refuse(text: &str, token: &Token<'_>, expected: impl Into<String>) -> QueryTextError {
     const SHOWN: usize = 40;
     let before = text.get(..token.start).unwrap_or(text);
-    let shown: String = token
-        .written
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN)
-        .collect();
-    let cut = if token.written.chars().count() > SHOWN {
-        "…"
-    } else {
-        ""
-    };
     QueryTextError::Token {
         position: before.chars().count() + 1,
         token: if token.written.is_empty() {
             "the end".to_owned()
         } else {
-            format!("'{shown}{cut}'")
+            format!("'{}'", repeated(token.written, SHOWN))
         },
         expected: expected.into(),
     }
