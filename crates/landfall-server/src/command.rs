@@ -41,7 +41,7 @@ pub use self::outcome::{Exit, Failure};
 pub use self::reference::{answers, reference};
 
 /// An open device provisioning service: devices register, prove who they are, and are told their hub.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "landfall",
     version,
@@ -55,7 +55,7 @@ pub struct CommandLine {
 }
 
 /// The subcommands.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Command {
     /// Start everything on this machine: a service, its hub, TLS and a database in one folder
     #[command(after_help = "Example:\n  landfall dev --ephemeral -- pytest tests")]

@@ -32,7 +32,7 @@ const TABLE: [print::Column; 8] = [
 ];
 
 /// Show who changed what: by which policy or token, from which address, with what before and after.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct AuditCommand {
     /// Not older than this: a span such as 90m, 2h, 7d, or a time such as 2030-01-31T12:00:00Z
     #[arg(long, value_name = "SPAN|TIME", value_parser = moment)]

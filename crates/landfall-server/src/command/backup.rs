@@ -14,7 +14,7 @@ use crate::config::{self, Flags, Place};
 use crate::time::SystemClock;
 
 /// Which server's database a command works on.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct Server {
     /// Folder in which the server keeps everything; else LANDFALL_DATA, else what the configuration says
     #[arg(long, value_name = "DIR")]
@@ -44,7 +44,7 @@ impl Server {
 }
 
 /// Options of `landfall backup`.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct BackupOptions {
     /// File to write, or - for standard output
     #[arg(value_name = "FILE")]

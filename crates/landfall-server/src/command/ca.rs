@@ -31,7 +31,7 @@ const SHEET: [print::Column; 9] = [
 ];
 
 /// CA certificates, and the proof that their keys are yours.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CaCommand {
     /// Where to call.
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct CaCommand {
 }
 
 /// What to do with CA certificates.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Upload a CA certificate
     #[command(after_help = "Example:\n  landfall ca create --name factory-ca --path root-ca.pem")]
@@ -70,7 +70,7 @@ pub enum Action {
 }
 
 /// The name, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Name {
     /// Name of the CA certificate
@@ -91,7 +91,7 @@ impl Name {
 }
 
 /// Options of `create` and of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Create {
     #[command(flatten)]
     name: Name,
@@ -105,7 +105,7 @@ pub struct Create {
 }
 
 /// Options of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Update {
     #[command(flatten)]
     upload: Create,
@@ -115,7 +115,7 @@ pub struct Update {
 }
 
 /// Options of `delete` and of `generate-verification-code`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     #[command(flatten)]
     name: Name,
@@ -125,7 +125,7 @@ pub struct Delete {
 }
 
 /// Options of `verify`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Verify {
     #[command(flatten)]
     name: Name,

@@ -38,7 +38,7 @@ const SHEET: [print::Column; 8] = [
 ];
 
 /// Test certificates: make them, and have a chain judged as the server would.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CertCommand {
     /// What to do.
     #[command(subcommand)]
@@ -46,7 +46,7 @@ pub struct CertCommand {
 }
 
 /// What to do with test certificates.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Make a root CA certificate
     #[command(after_help = "Example:\n  landfall cert root dps-test-root")]
@@ -83,7 +83,7 @@ pub enum KeyType {
 }
 
 /// How a certificate is made and where it goes.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Making {
     /// Days until it ends, but never later than its CA's certificate
     #[arg(long, value_name = "DAYS", default_value_t = 365,
@@ -106,7 +106,7 @@ pub struct Making {
 }
 
 /// Options of `root`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Root {
     /// Common name; the files are called after it
     #[arg(value_name = "NAME", default_value = "Test Root Cert")]
@@ -116,7 +116,7 @@ pub struct Root {
 }
 
 /// Options of `intermediate`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Intermediate {
     /// Common name; the files are called after it
     #[arg(value_name = "NAME")]
@@ -129,7 +129,7 @@ pub struct Intermediate {
 }
 
 /// Options of `device`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Device {
     /// Common name: the device's registration id; the files are called after it
     #[arg(value_name = "NAME")]
@@ -142,7 +142,7 @@ pub struct Device {
 }
 
 /// Options of `verification`, in the tool's later form and in its first one.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Verification {
     /// Common name of the CA, made before
     #[arg(value_name = "NAME", conflicts_with_all = ["ca", "key", "nonce"], requires = "code",

@@ -34,7 +34,7 @@ const SERVICE_STRING: &str = "LANDFALL_CONNECTION_STRING";
 const HUB_STRING: &str = "LANDFALL_HUB_CONNECTION_STRING";
 
 /// Where to call, and with which credential.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connect {
     /// Print what the API answered, as JSON; errors too, on stderr

@@ -10,7 +10,7 @@ use super::outcome::{Exit, Failure};
 use super::print;
 
 /// Print the connection string of the service, or of a hub.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ConnectionStringCommand {
     /// Of the hub instead: of the service's own, or of the one with this host name
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = "")]

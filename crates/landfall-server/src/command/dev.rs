@@ -53,7 +53,7 @@ use crate::tls;
 const DEFAULT_DATA: &str = "./landfall-data";
 
 /// Options of `landfall dev`.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct DevOptions {
     /// The data folder: database, keys, development certificates; else LANDFALL_DATA, else
     /// ./landfall-data.

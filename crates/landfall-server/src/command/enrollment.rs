@@ -91,7 +91,7 @@ const SHEET: [print::Column; 31] = [
 ];
 
 /// Individual enrollments: one device each.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct EnrollmentCommand {
     /// Where to call.
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub struct EnrollmentCommand {
 }
 
 /// What to do with individual enrollments.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Create an enrollment
     #[command(
@@ -138,7 +138,7 @@ pub enum Action {
 }
 
 /// The id, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Id {
     /// Enrollment id, which is the device's registration id
@@ -173,7 +173,7 @@ pub enum AttestationType {
 }
 
 /// The fields that only individual enrollments have.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Record")]
 pub struct OwnFields {
     /// How the device proves itself; told from the other flags when absent
@@ -194,7 +194,7 @@ pub struct OwnFields {
 }
 
 /// Options of `create`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Create {
     #[command(flatten)]
     id: Id,
@@ -208,7 +208,7 @@ pub struct Create {
 }
 
 /// Options of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Update {
     #[command(flatten)]
     id: Id,
@@ -227,7 +227,7 @@ pub struct Update {
 }
 
 /// Options of `show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     #[command(flatten)]
     id: Id,
@@ -237,7 +237,7 @@ pub struct Show {
 }
 
 /// Options of `list`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     /// At most so many
     #[arg(long, value_name = "N")]
@@ -248,7 +248,7 @@ pub struct List {
 }
 
 /// Options of `delete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     #[command(flatten)]
     id: Id,

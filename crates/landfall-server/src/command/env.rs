@@ -25,7 +25,7 @@ const DRAWS: u64 = 1000;
 const KEY_BYTES: usize = 64;
 
 /// Print what samples and SDKs read, for a new throw-away device.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct EnvCommand {
     /// As lines for a shell, for `eval "$(landfall env)"`; this is the default
     #[arg(long, conflicts_with_all = ["dotenv", "json"])]

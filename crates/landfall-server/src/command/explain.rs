@@ -13,7 +13,7 @@ use super::print;
 
 /// Say why a device's attempt ended as it did: the stages it passed and the check that failed. Or
 /// say what a code means.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ExplainCommand {
     /// Tracking id that the device was given, or a registration id for its last attempts
     #[arg(

@@ -81,7 +81,7 @@ const SHEET: [print::Column; 24] = [
 ];
 
 /// Enrollment groups: many devices each.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct GroupCommand {
     /// Where to call.
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub struct GroupCommand {
 }
 
 /// What to do with enrollment groups.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Create a group: by a signing certificate, by uploaded CA certificates, else by symmetric keys
     #[command(
@@ -121,7 +121,7 @@ pub enum Action {
 }
 
 /// The id, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Id {
     /// Enrollment group id
@@ -142,7 +142,7 @@ impl Id {
 }
 
 /// Options of `create`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Create {
     #[command(flatten)]
     id: Id,
@@ -154,7 +154,7 @@ pub struct Create {
 }
 
 /// Options of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Update {
     #[command(flatten)]
     id: Id,
@@ -171,7 +171,7 @@ pub struct Update {
 }
 
 /// Options of `show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     #[command(flatten)]
     id: Id,
@@ -181,7 +181,7 @@ pub struct Show {
 }
 
 /// Options of `list`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     /// At most so many
     #[arg(long, value_name = "N")]
@@ -196,7 +196,7 @@ pub struct List {
 }
 
 /// Options of `delete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     #[command(flatten)]
     id: Id,
@@ -206,7 +206,7 @@ pub struct Delete {
 }
 
 /// Options of `compute-device-key`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ComputeDeviceKey {
     /// Enrollment group whose primary key is read from the service
     #[arg(

@@ -48,7 +48,7 @@ const SHEET: [print::Column; 13] = [
 ];
 
 /// Devices and twins of a hub.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct HubCommand {
     /// Where to call.
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub struct HubCommand {
 }
 
 /// What to look at.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Subject {
     /// Device identities
     #[command(subcommand, after_help = "Example:\n  landfall hub device list")]
@@ -70,7 +70,7 @@ pub enum Subject {
 }
 
 /// What to do with device identities.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum DeviceAction {
     /// List the devices
     #[command(
@@ -83,7 +83,7 @@ pub enum DeviceAction {
 }
 
 /// What to do with twins.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum TwinAction {
     /// List the twins: versions, tags and desired properties
     #[command(
@@ -96,7 +96,7 @@ pub enum TwinAction {
 }
 
 /// The device, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct DeviceId {
     /// Device id
@@ -117,7 +117,7 @@ impl DeviceId {
 }
 
 /// Options of `device list` and `twin list`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     /// At most so many
     #[arg(long, value_name = "N")]
@@ -128,7 +128,7 @@ pub struct List {
 }
 
 /// Options of `device show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     #[command(flatten)]
     id: DeviceId,

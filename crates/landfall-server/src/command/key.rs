@@ -9,7 +9,7 @@ use super::outcome::Failure;
 use super::print;
 
 /// Symmetric keys. Needs no server; connection options are accepted and not used.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct KeyCommand {
     /// Only `--json` matters here.
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct KeyCommand {
 }
 
 /// What to do with keys.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Print the key that one device of a symmetric key group uses
     #[command(
@@ -30,7 +30,7 @@ pub enum Action {
 }
 
 /// Options of `derive`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Derive {
     /// The group's key, base64, or @FILE
     #[arg(value_name = "KEY", required_unless_present = "key")]

@@ -15,7 +15,7 @@ const LIST: [print::Column; 3] = [
 ];
 
 /// Hubs that a service may assign to.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct LinkedHubCommand {
     /// Where to call.
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct LinkedHubCommand {
 }
 
 /// What to do with linked hubs.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// List the linked hubs
     #[command(after_help = "Example:\n  landfall linked-hub list")]
@@ -45,7 +45,7 @@ pub enum Action {
 }
 
 /// The hub, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Hub {
     /// Host name of the hub
@@ -66,7 +66,7 @@ impl Hub {
 }
 
 /// Options of `create` and of `update`.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct Link {
     #[command(flatten)]
     hub: Hub,

@@ -29,7 +29,7 @@ const SHEET: [print::Column; 5] = [
 ];
 
 /// Shared access policies: named keys with rights, of a service or a hub.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct PolicyCommand {
     /// Of the service's hub instead of the service
     #[arg(long, global = true)]
@@ -47,7 +47,7 @@ pub struct PolicyCommand {
 }
 
 /// What to do with policies.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// List the policies and their rights
     #[command(after_help = "Example:\n  landfall policy list --hub")]
@@ -77,7 +77,7 @@ pub enum Action {
 }
 
 /// The policy, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Name {
     /// Name of the policy
@@ -98,7 +98,7 @@ impl Name {
 }
 
 /// Options of `list`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     /// Show the keys
     #[arg(long, visible_alias = "show-keys")]
@@ -106,7 +106,7 @@ pub struct List {
 }
 
 /// Options of `show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     #[command(flatten)]
     name: Name,
@@ -116,7 +116,7 @@ pub struct Show {
 }
 
 /// Keys that are given.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 pub struct Keys {
     /// Primary key, base64 of 16 to 64 bytes, or @FILE
     #[arg(long, visible_alias = "pk", value_name = "KEY")]
@@ -143,7 +143,7 @@ impl Keys {
 }
 
 /// Options of `create`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Create {
     #[command(flatten)]
     name: Name,
@@ -161,7 +161,7 @@ pub struct Create {
 }
 
 /// Options of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Update {
     #[command(flatten)]
     name: Name,
@@ -180,7 +180,7 @@ pub struct Update {
 }
 
 /// Options of `delete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     #[command(flatten)]
     name: Name,
@@ -203,7 +203,7 @@ pub enum Exchange {
 }
 
 /// Options of `rotate`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Rotate {
     #[command(flatten)]
     name: Name,

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LARGEST_ANSWER: usize = 4096;
 
 /// Say whether a server on this machine is ready: it takes requests and can write its database.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ReadyCommand {
     /// The server's admin listener; else the one that the running server of --data names, else
     /// 127.0.0.1:9080

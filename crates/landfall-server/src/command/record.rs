@@ -53,7 +53,7 @@ pub enum AllocationPolicy {
 }
 
 /// The fields that individual enrollments and groups share.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Record")]
 pub struct RecordFields {
     /// Primary symmetric key, base64 of 16 to 64 bytes, or @FILE; drawn by the server when absent
@@ -282,7 +282,7 @@ impl RecordFields {
 }
 
 /// Which certificate slots an update empties.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Record")]
 pub struct Removed {
     /// Take the primary certificate or CA name out of the record

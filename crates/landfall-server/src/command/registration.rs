@@ -32,7 +32,7 @@ const SHEET: [print::Column; 11] = [
 ];
 
 /// Registration records: where each device was put.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct RegistrationCommand {
     /// Where to call.
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct RegistrationCommand {
 }
 
 /// What to do with registration records.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Show the record of a device
     #[command(after_help = "Example:\n  landfall registration show dev1")]
@@ -57,7 +57,7 @@ pub enum Action {
 }
 
 /// The id, in place or by flag.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Id {
     /// Registration id
@@ -78,14 +78,14 @@ impl Id {
 }
 
 /// Options of `show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     #[command(flatten)]
     id: Id,
 }
 
 /// Options of `list`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct List {
     /// The enrollment group
     #[arg(long = "group-id", visible_aliases = ["gid", "enrollment-id", "eid"], value_name = "ID",
@@ -100,7 +100,7 @@ pub struct List {
 }
 
 /// Options of `delete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     #[command(flatten)]
     id: Id,

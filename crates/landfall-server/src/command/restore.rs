@@ -18,7 +18,7 @@ use crate::data_folder::DataFolder;
 use crate::time::{SystemClock, SystemEntropy};
 
 /// Options of `landfall restore`.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct RestoreOptions {
     /// Backup to read, or - for standard input
     #[arg(value_name = "FILE")]

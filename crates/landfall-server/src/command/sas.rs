@@ -13,7 +13,7 @@ use super::{key, print};
 use crate::time::SystemClock;
 
 /// Print a shared access signature: for a device that registers, or for any resource.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct SasCommand {
     /// Id scope of the service; the dev server's when absent
     #[arg(long, value_name = "SCOPE", conflicts_with = "resource")]

@@ -32,7 +32,7 @@ use crate::tls;
 use crate::worker::Retention;
 
 /// Options of `landfall serve`.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct ServeOptions {
     /// Where the settings come from.
     #[command(flatten)]

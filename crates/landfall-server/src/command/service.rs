@@ -34,7 +34,7 @@ const SHEET: [print::Column; 11] = [
 ];
 
 /// Provisioning services: one id scope each, with its own hub.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ServiceCommand {
     /// Where to call.
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub struct ServiceCommand {
 }
 
 /// What to do with services.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Action {
     /// Create a service with an embedded hub linked to it
     #[command(after_help = "Example:\n  landfall service create second --keys")]
@@ -65,7 +65,7 @@ pub enum Action {
 }
 
 /// Options of `create`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Create {
     /// Name of the new service
     #[arg(value_name = "NAME")]
@@ -82,7 +82,7 @@ pub struct Create {
 }
 
 /// Options of `show`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Show {
     /// Name of the service; the dev server's first one when absent
     #[arg(value_name = "NAME")]
@@ -105,7 +105,7 @@ pub enum AllocationPolicy {
 }
 
 /// Options of `update`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Update {
     /// Name of the service; the dev server's first one when absent
     #[arg(value_name = "NAME")]
@@ -125,7 +125,7 @@ pub struct Update {
 }
 
 /// Options of `delete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Delete {
     /// Name of the service
     #[arg(value_name = "NAME")]

@@ -23,7 +23,7 @@ use crate::command::{print, record};
 use crate::time::SystemClock;
 
 /// Options of `inspect`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Inspect {
     /// File of the chain as the device sends it, its own certificate first: PEM, or the DER of one; `-`
     /// for standard input

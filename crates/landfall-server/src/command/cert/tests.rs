@@ -15,7 +15,7 @@ use landfall_core::id::EnrollmentGroupId;
 use super::*;
 use crate::command::outcome::Exit;
 
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 struct Line {
     #[command(flatten)]
     cert: CertCommand,

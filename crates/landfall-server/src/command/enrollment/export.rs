@@ -14,7 +14,7 @@ use crate::command::transfer::source::Service;
 use crate::signals;
 
 /// Options of `export`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Export {
     /// File to write, or - for standard output
     #[arg(value_name = "FILE", default_value = "-")]

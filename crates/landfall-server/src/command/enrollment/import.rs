@@ -22,7 +22,7 @@ use crate::command::transfer::tally::{self, Outcome, Tally};
 use crate::signals;
 
 /// Options of `import`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Import {
     /// Export to read, or - for standard input
     #[arg(value_name = "FILE", required_unless_present = "from")]
