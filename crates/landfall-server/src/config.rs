@@ -380,16 +380,25 @@ fn check_services(services: &[FirstService]) -> Result<(), ConfigError> {
                 "give a full host name: several device SDKs refuse a hub without a dot",
             ));
         }
-        if services
-            .iter()
-            .take(at)
-            .any(|other| other.name.eq_ignore_ascii_case(&service.name))
-        {
+        let earlier = |same: &dyn Fn(&FirstService) -> bool| services.iter().take(at).any(same);
+        if earlier(&|other| other.name.eq_ignore_ascii_case(&service.name)) {
             return Err(error(
                 at,
                 "name",
                 format!("'{}' is there twice", service.name),
                 "give each service a name of its own",
+            ));
+        }
+        if earlier(&|other| {
+            other
+                .hub_host_name
+                .eq_ignore_ascii_case(&service.hub_host_name)
+        }) {
+            return Err(error(
+                at,
+                "hub_host_name",
+                format!("'{}' is there twice", service.hub_host_name),
+                "give each service a hub of its own; `landfall linked-hub create` shares one later",
             ));
         }
     }

@@ -231,7 +231,7 @@ pub fn reference() -> String {
         ));
     }
     out.push_str(
-        "\n## First services\n\nTables `[[services]]`, in the file only, are made when the database is empty; \
+        "\n## First services\n\nTables `[[services]]`, in the file only, are made when the database is empty, each with a hub of its own; \
          later ones come by `landfall service create`.\n\n| member | meaning |\n|---|---|\n",
     );
     for (member, meaning) in SERVICE_MEMBERS {

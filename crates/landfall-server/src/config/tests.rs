@@ -147,6 +147,10 @@ fn first_services_are_read_and_checked() {
             "hub_host_name = \"h.a\"\n[[services]]\nname = \"Factory\"\nhost_name = \"a.b\"\nhub_host_name = \"c.d\"",
             "services[1].name",
         ),
+        (
+            "hub_host_name = \"h.a\"\n[[services]]\nname = \"other\"\nhost_name = \"a.b\"\nhub_host_name = \"H.A\"",
+            "services[1].hub_host_name",
+        ),
     ] {
         let error = service(lines).expect_err(lines);
         assert_eq!(error.place, place, "{error}");
