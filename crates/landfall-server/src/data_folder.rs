@@ -1,8 +1,8 @@
 //! The data folder: one server's database, keys and development certificates, locked while in use.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -223,6 +223,10 @@ impl DataFolder {
             .mode(if secret { 0o600 } else { 0o644 })
             .open(&draft)
             .and_then(|mut file| {
+                if secret {
+                    // A draft that a crash left keeps the mode it was made with.
+                    file.set_permissions(Permissions::from_mode(0o600))?;
+                }
                 file.write_all(content)?;
                 self.settle(&file)
             })
@@ -298,8 +302,6 @@ fn file_error(action: &'static str, path: &Path, cause: io::Error) -> DataFolder
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
     use crate::time::SystemEntropy;
 
@@ -326,6 +328,19 @@ mod tests {
             fs::metadata(&path).expect("there").permissions().mode() & 0o777,
             0o700
         );
+    }
+
+    #[test]
+    fn a_secret_written_over_a_left_draft_is_readable_by_the_owner_alone() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(place.path()).expect("opens");
+        let draft = place.path().join("own.key.new");
+        fs::write(&draft, "left").expect("written");
+        fs::set_permissions(&draft, Permissions::from_mode(0o644)).expect("set");
+        let path = folder.write("own.key", b"new", true).expect("written");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read(&path).expect("read"), b"new");
     }
 
     #[test]
