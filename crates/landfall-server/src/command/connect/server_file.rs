@@ -76,7 +76,13 @@ impl ServerFile {
     fn parse(folder: &Path, path: &Path, text: &[u8]) -> Result<Self, Failure> {
         let mut file: ServerFile = serde_json::from_slice(text).map_err(|e| {
             Failure::usage(
-                format!("{} is not a running server's file: {e}", path.display()),
+                // Its own text may repeat a key that stands where something else belongs.
+                format!(
+                    "{} is not a running server's file: line {}, column {}",
+                    path.display(),
+                    e.line(),
+                    e.column()
+                ),
                 "start the server on this folder again; it writes the file anew",
             )
         })?;

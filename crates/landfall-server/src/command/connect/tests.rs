@@ -159,3 +159,20 @@ fn a_key_given_wrongly_is_not_repeated() {
     assert!(!failure.render(false).contains("c2VjcmV0"));
     assert!(!failure.render(true).contains("c2VjcmV0"));
 }
+
+#[tokio::test]
+async fn a_broken_file_of_the_server_is_named_without_its_text() {
+    let folder = tempfile::tempdir().expect("folder");
+    let broken = format!("{{\n\"httpsPort\": \"{KEY}\"}}");
+    std::fs::write(folder.path().join("dev.json"), broken).expect("written");
+    let failure = connect(folder.path())
+        .service_string()
+        .await
+        .expect_err("no server's file");
+    assert!(
+        failure.what.ends_with("line 2, column 59"),
+        "{}",
+        failure.what
+    );
+    assert!(!failure.what.contains(&KEY[..8]), "{}", failure.what);
+}
