@@ -248,7 +248,9 @@ fn note(entry: &Json) -> String {
     let secrets = secrets.map(|names| format!("new {names}"));
     let along = entry.get("takenAlong").and_then(Json::as_object);
     let along = along.map(|counts| {
-        let counts = counts.iter().map(|(kind, count)| format!("{count} {kind}"));
+        let counts = counts
+            .iter()
+            .map(|(kind, count)| print::many(count.as_u64().unwrap_or(0), kind));
         format!("with {}", counts.collect::<Vec<_>>().join(", "))
     });
     let both = secrets.into_iter().chain(along);
@@ -309,7 +311,7 @@ mod tests {
             "AT                    WHO            FROM       ACTION  KIND     ID                  WHERE        NOTE\n\
              2030-01-31T12:00:00Z  owner          192.0.2.1  update  policy   reader              dev          new primaryKey\n\
              2030-01-31T12:00:00Z  control token  -          create  device   a, b, c and 2 more  hub.example  -\n\
-             2030-01-31T11:00:00Z  the server     -          delete  service  old[2J              0ne2         with 1 group, 40 registration\n"
+             2030-01-31T11:00:00Z  the server     -          delete  service  old[2J              0ne2         with 1 group, 40 registrations\n"
         );
         assert_eq!(table(&[]), "No entries.\n");
     }

@@ -226,10 +226,6 @@ fn deleted(answer: &Json) -> String {
         .map(print::plain_text)
         .unwrap_or_default();
     let mut text = format!("Deleted service {name}");
-    let counted = |number: u64, one: &str| match number {
-        1 => format!("1 {one}"),
-        number => format!("{number} {one}s"),
-    };
     let parts: Vec<String> = [
         ("individual enrollment", "enrollments"),
         ("enrollment group", "enrollmentGroups"),
@@ -238,7 +234,7 @@ fn deleted(answer: &Json) -> String {
     ]
     .into_iter()
     .filter(|(_, member)| number(answer, member) > 0)
-    .map(|(what, member)| counted(number(answer, member), what))
+    .map(|(what, member)| print::many(number(answer, member), what))
     .collect();
     if !parts.is_empty() {
         text.push_str(&format!(" with {}", parts.join(", ")));
@@ -250,7 +246,7 @@ fn deleted(answer: &Json) -> String {
             .get("hostName")
             .map(print::plain_text)
             .unwrap_or_default();
-        let devices = counted(number(hub, "devices"), "device");
+        let devices = print::many(number(hub, "devices"), "device");
         text.push_str(&format!("Deleted hub {host} with {devices}.\n"));
     }
     let kept = answer.get("keptHubs").and_then(Json::as_array);
