@@ -53,12 +53,10 @@ pub fn link(hub: HubHostName) -> LinkedHub {
     }
 }
 
-/// Founds a service with its hub. A hub that is there and that no service links, left by one that was
-/// deleted, becomes the new service's. `author` answers for it.
+/// Founds a service with its hub, whose id scope and keys the machine draws, as [`found_by`] does.
 ///
 /// # Errors
-/// `Exists` when a service of that name is there, or a hub that another service links; `Invalid` for
-/// a hub name without a dot.
+/// Those of [`found_by`].
 pub async fn found<S: HubStore>(
     backend: &Backend<S>,
     names: Names,
@@ -67,10 +65,13 @@ pub async fn found<S: HubStore>(
     found_by(backend, names, author, &Chance::Machine).await
 }
 
-/// Founds a service with its hub, whose id scope and keys come from `chance`.
+/// Founds a service with its hub, whose id scope and keys come from `chance`. A hub that is there and
+/// that no service links, left by one that was deleted, becomes the new service's and keeps its keys.
+/// `author` answers for it.
 ///
 /// # Errors
-/// `Exists` when a service or hub of that name is there; `Invalid` for a hub name without a dot.
+/// `Exists` when a service of that name is there, or a hub that another service links; `Invalid` for
+/// a hub name without a dot.
 pub async fn found_by<S: HubStore>(
     backend: &Backend<S>,
     names: Names,
