@@ -3,6 +3,7 @@
 //! [`kind`]'s.
 
 pub mod kind;
+mod read;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use clap::{Args, ValueEnum};
 use landfall_core::document::JsonObject;
 use serde_json::{Value as Json, json};
 
+pub use self::read::{file, input};
 use super::connect::secret;
 use super::outcome::Failure;
 
@@ -361,16 +363,6 @@ pub fn certificate(path: &Path) -> Result<String, Failure> {
         Ok(text) => Ok(text),
         Err(binary) => Ok(STANDARD.encode(binary.as_bytes())),
     }
-}
-
-/// Reads a file named on the command line.
-pub fn file(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|e| {
-        Failure::usage(
-            format!("cannot read {}: {e}", path.display()),
-            "check the path and its permissions",
-        )
-    })
 }
 
 fn place(record: &mut JsonObject, path: &[&str], value: Json) {

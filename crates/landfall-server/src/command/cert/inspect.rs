@@ -1,7 +1,6 @@
 //! `landfall cert inspect`: what a chain is worth. By itself it is judged here, by the code that the server
 //! judges with; against an enrollment the server judges it, since only it has all that counts.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -136,15 +135,7 @@ impl Inspect {
 fn read(path: &Path) -> Result<CertificateFile, Failure> {
     let name = path.display();
     let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        read.map_err(|error| {
-            Failure::usage(
-                format!("cannot read standard input: {error}"),
-                "pipe the chain into this command",
-            )
-        })?;
-        bytes
+        record::input(std::io::stdin().lock(), "standard input")?
     } else {
         record::file(path)?
     };
