@@ -17,7 +17,7 @@ use self::doors::Doors;
 use super::outcome::{Exit, Failure};
 use crate::app::{self, Running};
 use crate::backend::Backend;
-use crate::config::{self, Settings};
+use crate::config::{self, FirstService, Settings};
 use crate::data_folder::DataFolder;
 use crate::founding::{self, Names};
 use crate::listener::Limits;
@@ -179,7 +179,16 @@ async fn open(
 
 /// Founds the services of the configuration when the database has none yet. Gives whether it did.
 async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> anyhow::Result<bool> {
-    if !backend.store.services().await?.is_empty() {
+    let standing = backend.store.services().await?;
+    if !standing.is_empty() {
+        let standing: Vec<ServiceName> = standing.into_iter().map(|one| one.name).collect();
+        for name in not_founded(&settings.services, &standing) {
+            tracing::warn!(
+                service = name,
+                "provisioning service '{name}' of [[services]] is not in the database, and is not founded: the configuration founds services in an empty one only. Make it with `landfall service create {name} --host … --hub-host … --data {}`, or leave it out of the configuration",
+                settings.data_dir.display()
+            );
+        }
         return Ok(false);
     }
     if settings.services.is_empty() {
@@ -198,6 +207,16 @@ async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> any
         tracing::info!(id_scope = %service.id_scope, "provisioning service '{}' founded", service.name);
     }
     Ok(!settings.services.is_empty())
+}
+
+/// The names of the configuration's services that do not stand in the database.
+fn not_founded<'c>(configured: &'c [FirstService], standing: &[ServiceName]) -> Vec<&'c str> {
+    let stands = |name: &str| {
+        let mut names = standing.iter().map(ServiceName::as_str);
+        names.any(|standing| standing.eq_ignore_ascii_case(name))
+    };
+    let names = configured.iter().map(|service| service.name.as_str());
+    names.filter(|name| !stands(name)).collect()
 }
 
 fn bounds(settings: &Settings) -> app::Settings {
@@ -226,5 +245,26 @@ fn bounds(settings: &Settings) -> app::Settings {
 impl From<ServeIdentityError> for Failure {
     fn from(error: ServeIdentityError) -> Self {
         Failure::new(Exit::Refused, error.to_string(), error.fix())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_services_that_do_not_stand_are_named() {
+        let configured = |name: &str| FirstService {
+            name: name.to_owned(),
+            host_name: "dps.example.net".to_owned(),
+            hub_host_name: "hub.example.net".to_owned(),
+        };
+        let standing = [
+            ServiceName::parse("factory").expect("a name"),
+            ServiceName::parse("other").expect("a name"),
+        ];
+        let all = [configured("Factory"), configured("second")];
+        assert_eq!(not_founded(&all, &standing), ["second"]);
+        assert!(not_founded(&all[..1], &standing).is_empty());
     }
 }
