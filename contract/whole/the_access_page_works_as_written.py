@@ -2,12 +2,9 @@
 
 import os
 import pathlib
-import re
 
-from document import blocks, prove_that_it_fails, session
+from page import Page
 from server import Server
-
-PAGE = pathlib.Path(os.environ["CONTRACT"]).parent / "docs" / "operating" / "access.md"
 
 # What its blocks must print, in this order.
 PROMISED = [
@@ -22,26 +19,14 @@ PROMISED = [
     r"^Deleted policy dashboard\.$",
 ]
 
-work = pathlib.Path.cwd()
-(work / "bin").mkdir()
-(work / "bin" / "landfall").symlink_to(os.environ["LANDFALL"])
-environment = {name: value for name, value in os.environ.items() if not name.startswith("LANDFALL")}
-environment["PATH"] = f"{work / 'bin'}:{environment['PATH']}"
-prove_that_it_fails(work, environment)
-
+page = Page("access.md", at_least=5)
 server = Server(
-    os.environ["LANDFALL"], work / "data", os.environ["BIND_ADDRESS"],
+    os.environ["LANDFALL"], pathlib.Path.cwd() / "data", os.environ["BIND_ADDRESS"],
     official_ports=bool(os.environ["OFFICIAL_PORTS"]),
 ).start()
-parts = blocks(PAGE.read_text())
-assert len(parts) >= 5, f"only {len(parts)} sh blocks were found"
-said, failure = session(PAGE.name, parts, work, {**environment, "LANDFALL_DATA": str(server.data)})
-server.stop()
-assert failure is None, failure
-text = "\n".join(said)
-at = 0
-for pattern in PROMISED:
-    found = re.compile(pattern, re.MULTILINE).search(text, at)
-    assert found, f"nothing matches /{pattern}/ after character {at}:\n{text}"
-    at = found.end()
-print(f"{len(parts)} blocks of {PAGE.name} passed in one session")
+try:
+    page.run(LANDFALL_DATA=str(server.data))
+finally:
+    server.stop()
+page.hold_in_order(PROMISED)
+print(page)

@@ -4,14 +4,10 @@ The page's address is fixed, so nothing else on the machine may use it.
 """
 
 import json
-import os
 import pathlib
-import re
 
 from addresses import borrow_fixed
-from document import blocks, prove_that_it_fails, session
-
-PAGE = pathlib.Path(os.environ["CONTRACT"]).parent / "docs" / "operating" / "backup.md"
+from page import Page
 
 # What its blocks must print, in any place.
 PROMISED = [
@@ -20,27 +16,16 @@ PROMISED = [
     r"^Primary key +\S{88}$",
 ]
 
-work = pathlib.Path.cwd()
-(work / "bin").mkdir()
-(work / "bin" / "landfall").symlink_to(os.environ["LANDFALL"])
-environment = {name: value for name, value in os.environ.items() if not name.startswith("LANDFALL")}
-environment["PATH"] = f"{work / 'bin'}:{environment['PATH']}"
-prove_that_it_fails(work, environment)
-
-parts = blocks(PAGE.read_text())
-assert len(parts) >= 2, f"only {len(parts)} sh blocks were found"
+page = Page("backup.md", at_least=2)
 with borrow_fixed("127.0.0.203"):
-    said, failure = session(PAGE.name, parts, work, environment)
-assert failure is None, failure
-text = "\n".join(said)
-for pattern in PROMISED:
-    assert re.search(pattern, text, re.MULTILINE), f"nothing matches /{pattern}/:\n{text}"
+    page.run()
+page.hold_anywhere(PROMISED)
 
 # What the page says of the file.
-lines = [json.loads(line) for line in (work / "monday.backup").read_text().splitlines()]
+lines = [json.loads(line) for line in pathlib.Path("monday.backup").read_text().splitlines()]
 head = lines[0]
 told = {"format", "formatVersion", "schemaVersion", "landfall", "made", "sealingKey", "leftOut"}
 assert set(head) == told, head
 assert all(set(line) == {"table", "row"} for line in lines[1:-1])
 assert set(lines[-1]["end"]) == {"rows", "sha256"}, lines[-1]
-print(f"{len(parts)} blocks of {PAGE.name} passed in one session")
+print(page)

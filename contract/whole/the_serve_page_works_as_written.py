@@ -5,13 +5,9 @@ on the machine may use them.
 """
 
 import os
-import pathlib
-import re
 
 from addresses import borrow_fixed
-from document import blocks, prove_that_it_fails, session
-
-PAGE = pathlib.Path(os.environ["CONTRACT"]).parent / "docs" / "operating" / "serve.md"
+from page import Page
 
 # What its blocks must print, in any place.
 PROMISED = [
@@ -24,23 +20,12 @@ PROMISED = [
     r'"message":"stopped"',
 ]
 
-work = pathlib.Path.cwd()
-(work / "bin").mkdir()
-(work / "bin" / "landfall").symlink_to(os.environ["LANDFALL"])
-environment = {name: value for name, value in os.environ.items() if not name.startswith("LANDFALL")}
-environment["PATH"] = f"{work / 'bin'}:{environment['PATH']}"
-prove_that_it_fails(work, environment)
-
 assert os.environ["OFFICIAL_PORTS"], (
     "the page's server listens on port 443, and this user may not:\n"
     "run as root, or allow it: sysctl net.ipv4.ip_unprivileged_port_start=443"
 )
-parts = blocks(PAGE.read_text())
-assert len(parts) >= 6, f"only {len(parts)} sh blocks were found"
+page = Page("serve.md", at_least=6)
 with borrow_fixed("127.0.0.201"), borrow_fixed("127.0.0.202"):
-    said, failure = session(PAGE.name, parts, work, environment)
-assert failure is None, failure
-text = "\n".join(said)
-for pattern in PROMISED:
-    assert re.search(pattern, text, re.MULTILINE), f"nothing matches /{pattern}/:\n{text}"
-print(f"{len(parts)} blocks of {PAGE.name} passed in one session")
+    page.run()
+page.hold_anywhere(PROMISED)
+print(page)
