@@ -21,12 +21,15 @@ struct Need {
     debian: &'static str,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 12] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
+    Need::program("fish", &["--version"], "fish"),
     Need::program("git", &["--version"], "git"),
+    Need::program("man", &["--version"], "man-db"),
     Need::program("openssl", &["version"], "openssl"),
     Need::program("xxd", &["-h"], "xxd"),
+    Need::program("zsh", &["--version"], "zsh"),
     Need::program("node", &["--version"], "nodejs"),
     Need::program("npm", &["--version"], "npm"),
     Need::program("python3", &["--version"], "python3"),

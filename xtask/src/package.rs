@@ -2,12 +2,13 @@
 //! is made of, and their checksums, in `target/package`.
 //!
 //! Nothing here depends on when or where it runs: times come from `SOURCE_DATE_EPOCH` (else from the last
-//! commit), owners and modes are fixed, names are sorted. The same sources, toolchain and C library give the
-//! same bytes.
+//! commit), owners and modes are fixed, names are sorted. The same commit, toolchain and C library give the
+//! same bytes; outside a clone, `LANDFALL_COMMIT` says which commit it is.
 
 mod deb;
 mod elf;
 mod notices;
+mod shell;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 
 use crate::step;
+use shell::{Places, Printed};
 use tree::{Entry, Tree};
 
 /// What is built for: the one target that a static C library is at hand for everywhere.
@@ -26,6 +28,14 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The most bytes that the binary may have.
 const LARGEST_BINARY: u64 = 30_000_000;
+
+/// Where manual pages and completions are in the tarball: for whoever installs it to put in place.
+const IN_TARBALL: Places = Places {
+    manual: "man/man1",
+    bash: "completions/landfall.bash",
+    zsh: "completions/_landfall",
+    fish: "completions/landfall.fish",
+};
 
 /// Builds the binary and everything that is made of it.
 ///
@@ -40,10 +50,12 @@ pub fn run() -> anyhow::Result<()> {
     std::fs::create_dir_all(&out).context("target/package cannot be made")?;
     let epoch = epoch()?;
     let notices = notices::text(TARGET)?;
+    let shell = shell::print(&binary, &out.join("printed"))?;
     let products = [
-        tarball(&out, &binary, &notices, epoch)?,
-        deb::build(&out, &binary, &notices, epoch)?,
+        tarball(&out, &binary, &notices, &shell, epoch)?,
+        deb::build(&out, &binary, &notices, &shell, epoch)?,
     ];
+    shell.remove()?;
     image(&out, &binary)?;
     sums(&out, &products)?;
     println!("\n==> target/package");
@@ -120,7 +132,13 @@ fn epoch() -> anyhow::Result<u64> {
 }
 
 /// A folder with the binary, the documents and a unit to start from, as a tarball.
-fn tarball(out: &Path, binary: &Path, notices: &str, epoch: u64) -> anyhow::Result<String> {
+fn tarball(
+    out: &Path,
+    binary: &Path,
+    notices: &str,
+    shell: &Printed,
+    epoch: u64,
+) -> anyhow::Result<String> {
     let name = format!("landfall-{VERSION}-x86_64-linux");
     let mut tree = Tree::default();
     tree.add(Entry::file("landfall", 0o755, binary));
@@ -132,6 +150,7 @@ fn tarball(out: &Path, binary: &Path, notices: &str, epoch: u64) -> anyhow::Resu
     }
     tree.add_folder("docs", &step::root().join("docs"))?;
     tree.add(Entry::text("THIRD-PARTY.md", 0o644, notices));
+    shell.place(&mut tree, &IN_TARBALL);
     tree.add_folder("packaging", &step::root().join("packaging"))?;
     let staged = out.join(&name);
     tree.write(&staged)?;

@@ -29,6 +29,7 @@ pub mod restore;
 pub mod sas;
 pub mod serve;
 pub mod service;
+pub mod shell;
 pub mod transfer;
 
 use std::ffi::OsString;
@@ -40,11 +41,23 @@ use clap::{Args as _, Parser, Subcommand, ValueEnum};
 pub use self::outcome::{Exit, Failure};
 pub use self::reference::{answers, reference};
 
+/// The version, for `-V` and for whoever keeps things by version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version and the commit that was built, for `--version`; build.rs tells where the commit comes from.
+pub const BUILD: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("LANDFALL_BUILT_OF"),
+    ")"
+);
+
 /// An open device provisioning service: devices register, prove who they are, and are told their hub.
 #[derive(Parser)]
 #[command(
     name = "landfall",
-    version,
+    version = VERSION,
+    long_version = BUILD,
     after_help = "Example:\n  landfall dev\n\nExit codes: 0 done, 1 refused or failed, 2 usage, \
                   3 not found, 4 conflict or etag mismatch, 5 not authorised, 6 cannot connect"
 )]
@@ -131,6 +144,12 @@ pub enum Command {
     /// Say whether a server on this machine is ready, or wait until it is
     #[command(after_help = "Example:\n  landfall ready --wait 30")]
     Ready(Box<ready::ReadyCommand>),
+    /// Print the script by which a shell completes `landfall`
+    #[command(after_help = "Example:\n  landfall completions bash")]
+    Completions(shell::CompletionsOptions),
+    /// Print the manual page, or write the pages of all commands
+    #[command(after_help = "Example:\n  landfall man --out ~/.local/share/man/man1")]
+    Man(shell::ManOptions),
     /// Print a page of the reference
     #[command(hide = true, after_help = "Example:\n  landfall reference cli")]
     Reference {
@@ -162,6 +181,8 @@ impl Command {
             | Command::Serve(_)
             | Command::Backup(_)
             | Command::Restore(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::Reference { .. } => false,
             Command::Service(command) => command.connect.json,
             Command::LinkedHub(command) => command.connect.json,
@@ -208,6 +229,8 @@ impl Command {
             Command::Explain(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Ready(command) => command.run().await,
+            Command::Completions(options) => shell::completions(&options),
+            Command::Man(options) => shell::man(&options),
             Command::Reference { page } => {
                 print::text(&match page {
                     Page::Cli => reference(),

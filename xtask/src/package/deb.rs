@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::VERSION;
+use super::shell::{Places, Printed};
 use super::tree::{Entry, Tree};
 use crate::step;
 
@@ -16,6 +17,14 @@ const MAINTAINER: &str = "The Landfall contributors <maintainers@landfall.invali
 
 /// Where documents go.
 const DOC: &str = "usr/share/doc/landfall";
+
+/// Where Debian's `man` and shells look.
+const IN_SYSTEM: Places = Places {
+    manual: "usr/share/man/man1",
+    bash: "usr/share/bash-completion/completions/landfall",
+    zsh: "usr/share/zsh/vendor-completions/_landfall",
+    fish: "usr/share/fish/vendor_completions.d/landfall.fish",
+};
 
 /// The revision of the packaging of this version.
 const REVISION: &str = "1";
@@ -28,10 +37,11 @@ pub(super) fn build(
     out: &Path,
     binary: &Path,
     notices: &str,
+    shell: &Printed,
     epoch: u64,
 ) -> anyhow::Result<String> {
     let changelog = changelog(&date(epoch)?);
-    let tree = tree(binary, notices, &changelog)?;
+    let tree = tree(binary, notices, shell, &changelog)?;
     let staged = out.join("deb");
     tree.write(&staged)?;
     for name in ["changelog", "changelog.Debian"] {
@@ -61,7 +71,7 @@ pub(super) fn build(
 }
 
 /// Everything that the package installs.
-fn tree(binary: &Path, notices: &str, changelog: &str) -> anyhow::Result<Tree> {
+fn tree(binary: &Path, notices: &str, shell: &Printed, changelog: &str) -> anyhow::Result<Tree> {
     let root = step::root();
     let packaging = root.join("packaging");
     let mut tree = Tree::default();
@@ -105,6 +115,7 @@ fn tree(binary: &Path, notices: &str, changelog: &str) -> anyhow::Result<Tree> {
     }
     tree.add(Entry::text(&doc("THIRD-PARTY.md"), 0o644, notices));
     tree.add_folder(&doc("docs"), &root.join("docs"))?;
+    shell.place(&mut tree, &IN_SYSTEM);
     Ok(tree)
 }
 
@@ -237,7 +248,13 @@ mod tests {
 
     #[test]
     fn the_package_holds_what_debian_and_the_service_need() {
-        let tree = tree(Path::new("landfall"), "", "").expect("listed");
+        let tree = tree(
+            Path::new("landfall"),
+            "",
+            &Printed::named(&["landfall.1.gz"]),
+            "",
+        )
+        .expect("listed");
         let listing = tree.listing();
         for wanted in [
             "755 usr/bin/landfall",
@@ -247,6 +264,10 @@ mod tests {
             "644 etc/landfall/landfall.toml",
             "644 usr/share/doc/landfall/copyright",
             "644 usr/share/doc/landfall/docs/operating/install.md",
+            "644 usr/share/man/man1/landfall.1.gz",
+            "644 usr/share/bash-completion/completions/landfall",
+            "644 usr/share/zsh/vendor-completions/_landfall",
+            "644 usr/share/fish/vendor_completions.d/landfall.fish",
         ] {
             assert!(listing.iter().any(|line| line == wanted), "{wanted}");
         }

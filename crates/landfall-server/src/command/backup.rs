@@ -76,7 +76,7 @@ pub fn run(options: &BackupOptions) -> Result<(), Failure> {
         } else {
             Traces::Kept
         };
-        let version = env!("CARGO_PKG_VERSION");
+        let version = crate::command::VERSION;
         dump::backup(
             &place.database_path,
             out,
