@@ -8,6 +8,7 @@ pub mod command;
 pub mod config;
 pub mod control_api;
 pub mod control_names;
+pub mod daily;
 pub mod data_folder;
 pub mod dev_bundle;
 pub mod dev_ca;

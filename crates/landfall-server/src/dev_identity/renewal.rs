@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfall_core::clock::{Timestamp, spoken};
+use landfall_core::clock::spoken;
 
 use super::DevIdentity;
+use crate::daily::Daily;
 use crate::stop::Stop;
 use crate::time;
 
 /// How often the time is looked at. A machine may have slept meanwhile.
 pub const ROUND: Duration = Duration::from_secs(3600);
-const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// A CA with less time than this left is called to mind every day.
 const CA_SOON: Duration = Duration::from_secs(180 * 24 * 3600);
 
 /// Looks every day, by the identity's clock, whether certificate or CA are near their end, until
 /// `stop` says true.
 pub async fn run(identity: Arc<DevIdentity>, round: Duration, mut stop: Stop) {
-    let mut last = None;
+    let mut looked = Daily::default();
     loop {
         let now = identity.clock.now();
-        if is_due(last, now) {
-            last = Some(now);
+        if looked.is_due(now) {
+            looked.done(now);
             look(&identity);
         }
         tokio::select! {
@@ -30,11 +30,6 @@ pub async fn run(identity: Arc<DevIdentity>, round: Duration, mut stop: Stop) {
             () = stop.given() => return,
         }
     }
-}
-
-/// Whether a day is over, or the clock was set back.
-fn is_due(last: Option<Timestamp>, now: Timestamp) -> bool {
-    last.is_none_or(|last| now < last || now.since(last) >= DAILY)
 }
 
 fn look(identity: &DevIdentity) {
@@ -76,6 +71,7 @@ impl DevIdentity {
 #[cfg(test)]
 mod tests {
     use landfall_core::certificate::Certificate;
+    use landfall_core::clock::Timestamp;
     use rustls::pki_types::ServerName;
 
     use super::*;

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfall_core::clock::Timestamp;
 use landfall_hub::store::HubStore;
 
 use super::{Remark, ServeIdentity};
 use crate::backend::Backend;
+use crate::daily::Daily;
 use crate::signals::Reload;
 use crate::stop::Stop;
 use crate::time;
 
 /// How often the files are looked at.
 pub const ROUND: Duration = Duration::from_secs(2);
-/// How often what should be acted on is called to mind.
-const DAILY: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs until `stop` says true. `changed` is called when other certificates are shown.
 pub async fn watch<S: HubStore>(
@@ -27,7 +25,8 @@ pub async fn watch<S: HubStore>(
     changed: impl Fn(),
     mut stop: Stop,
 ) {
-    let mut reminded = backend.clock.now();
+    let mut reminded = Daily::default();
+    reminded.done(backend.clock.now());
     remind(&identity, &backend).await;
     loop {
         let at_once = tokio::select! {
@@ -44,16 +43,11 @@ pub async fn watch<S: HubStore>(
             changed();
         }
         let now = backend.clock.now();
-        if exchanged || is_due(reminded, now) {
-            reminded = now;
+        if exchanged || reminded.is_due(now) {
+            reminded.done(now);
             remind(&identity, &backend).await;
         }
     }
-}
-
-/// Whether a day is over, or the clock was set back.
-fn is_due(last: Timestamp, now: Timestamp) -> bool {
-    now.since(last) >= DAILY || now < last
 }
 
 async fn remind<S: HubStore>(identity: &ServeIdentity, backend: &Backend<S>) {
