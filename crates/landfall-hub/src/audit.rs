@@ -5,7 +5,7 @@
 //! device's own and are not kept.
 
 use landfall_core::audit::Kind;
-use landfall_core::audit::difference::{Difference, Named, changed_keys, pairs};
+use landfall_core::audit::difference::{Difference, Named, changed_keys, of_policies};
 use landfall_core::audit::record::{LONGEST_DOCUMENT, Record};
 use landfall_core::document::Document;
 use landfall_core::id::{DeviceId, Etag, ModuleId};
@@ -112,7 +112,9 @@ fn bound(twin: &mut Twin) {
 /// What changed of a hub. Policies of a hub that stays have differences of their own.
 pub fn of_hub(before: Option<&Hub>, after: Option<&Hub>) -> Vec<Named<HubRecord>> {
     let policies = match (before, after) {
-        (Some(before), Some(after)) => of_policies(&before.policies, &after.policies),
+        (Some(before), Some(after)) => {
+            of_policies(&before.policies, &after.policies, HubRecord::policy)
+        }
         _ => Vec::new(),
     };
     // A put that changes nothing is told as one of the hub.
@@ -123,20 +125,6 @@ pub fn of_hub(before: Option<&Hub>, after: Option<&Hub>) -> Vec<Named<HubRecord>
         Some((hub.host_name.to_string(), what))
     });
     whole.into_iter().chain(policies).collect()
-}
-
-fn of_policies(before: &[HubPolicy], after: &[HubPolicy]) -> Vec<Named<HubRecord>> {
-    pairs(before, after, |policy| policy.name.key())
-        .into_iter()
-        .filter(|(before, after)| before != after)
-        .filter_map(|(before, after)| {
-            let name = before.or(after)?.name.to_string();
-            let secrets = changed_keys(before.map(|p| &p.keys), after.map(|p| &p.keys));
-            let states = (before.map(HubRecord::policy), after.map(HubRecord::policy));
-            let what = Difference::between(Kind::Policy, states.0, states.1)?;
-            Some((name, what.with_secrets(secrets)))
-        })
-        .collect()
 }
 
 /// What changed of a device: its identity, its twin, or both. A put that changes neither is told as

@@ -9,9 +9,10 @@ use super::{Action, Kind};
 use crate::attestation::AttestationMechanism;
 use crate::certificate::ca::CaCertificate;
 use crate::enrollment::{EnrollmentGroup, EnrollmentTerms, IndividualEnrollment};
+use crate::policy::Policy;
 use crate::registration::Registration;
 use crate::secret::KeyPair;
-use crate::service::{AccessPolicy, ProvisioningService};
+use crate::service::ProvisioningService;
 
 /// What a write did to one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +72,9 @@ pub fn of_service<H>(
     after: Option<&ProvisioningService>,
 ) -> Vec<Named<H>> {
     let policies = match (before, after) {
-        (Some(before), Some(after)) => of_policies(&before.policies, &after.policies),
+        (Some(before), Some(after)) => {
+            of_policies(&before.policies, &after.policies, Record::policy)
+        }
         _ => Vec::new(),
     };
     // A put that changes nothing is told as one of the service.
@@ -100,14 +103,19 @@ fn same_settings(
     })
 }
 
-fn of_policies<H>(before: &[AccessPolicy], after: &[AccessPolicy]) -> Vec<Named<H>> {
-    pairs(before, after, |policy| policy.name.key())
+/// What changed of the policies of a service or hub; `record` takes their keys out.
+pub fn of_policies<P: Policy + PartialEq, H>(
+    before: &[P],
+    after: &[P],
+    record: fn(&P) -> Record<H>,
+) -> Vec<Named<H>> {
+    pairs(before, after, |policy| policy.name().key())
         .into_iter()
         .filter(|(before, after)| before != after)
         .filter_map(|(before, after)| {
-            let name = before.or(after)?.name.to_string();
-            let secrets = changed_keys(before.map(|p| &p.keys), after.map(|p| &p.keys));
-            let states = (before.map(Record::policy), after.map(Record::policy));
+            let name = before.or(after)?.name().to_string();
+            let secrets = changed_keys(before.map(P::keys), after.map(P::keys));
+            let states = (before.map(record), after.map(record));
             let what = Difference::between(Kind::Policy, states.0, states.1)?;
             Some((name, what.with_secrets(secrets)))
         })
@@ -115,10 +123,10 @@ fn of_policies<H>(before: &[AccessPolicy], after: &[AccessPolicy]) -> Vec<Named<
 }
 
 /// An item of a list before and after a change.
-pub type Pair<'a, T> = (Option<&'a T>, Option<&'a T>);
+type Pair<'a, T> = (Option<&'a T>, Option<&'a T>);
 
 /// What stands under the same key in two lists, in the order of the first, then of the second.
-pub fn pairs<'a, T>(before: &'a [T], after: &'a [T], key: impl Fn(&T) -> &str) -> Vec<Pair<'a, T>> {
+fn pairs<'a, T>(before: &'a [T], after: &'a [T], key: impl Fn(&T) -> &str) -> Vec<Pair<'a, T>> {
     let in_after = |one: &T| after.iter().find(|other| key(other) == key(one));
     let kept = before.iter().map(|one| (Some(one), in_after(one)));
     let made = after
