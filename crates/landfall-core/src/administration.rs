@@ -6,6 +6,7 @@
 //! every rule that needs to know the service, the record as it stands, or another record.
 
 pub mod attestation;
+pub mod audit;
 pub mod bulk;
 pub mod certificates;
 pub mod enrollments;

@@ -190,8 +190,63 @@ pub struct Search {
     pub address: Option<IpAddr>,
     /// Older than the entry that stands here.
     pub after: Option<Position>,
+    /// Not older than the entry that stands here.
+    pub down_to: Option<Position>,
+    /// Without the newest ones, so many.
+    pub skip: usize,
     /// At most this many.
     pub limit: usize,
+}
+
+/// The terms of a search that a store has an index for, each in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leading {
+    /// [`Search::id`].
+    Id,
+    /// [`Search::place`].
+    Place,
+    /// [`Search::policy`].
+    Policy,
+    /// [`Search::address`].
+    Address,
+}
+
+impl Search {
+    /// The term that a store walks the trail by; it holds the others against each entry on that walk.
+    /// Without one it walks the whole trail.
+    pub fn leading(&self) -> Option<Leading> {
+        [
+            (self.id.is_some(), Leading::Id),
+            (self.place.is_some(), Leading::Place),
+            (self.policy.is_some(), Leading::Policy),
+            (self.address.is_some(), Leading::Address),
+        ]
+        .into_iter()
+        .find(|(said, _)| *said)
+        .map(|(_, term)| term)
+    }
+
+    /// The entries that a store walks over for this search: those of its leading term and its times.
+    /// None when the search finds every one of them.
+    pub fn walk(&self) -> Option<Search> {
+        let mut walk = Search {
+            from: self.from,
+            to: self.to,
+            after: self.after,
+            down_to: self.down_to,
+            skip: self.skip,
+            limit: self.limit,
+            ..Search::default()
+        };
+        match self.leading() {
+            Some(Leading::Id) => walk.id.clone_from(&self.id),
+            Some(Leading::Place) => walk.place.clone_from(&self.place),
+            Some(Leading::Policy) => walk.policy.clone_from(&self.policy),
+            Some(Leading::Address) => walk.address = self.address,
+            None => {}
+        }
+        (walk != *self).then_some(walk)
+    }
 }
 
 /// The sorts of [`Actor`].

@@ -61,7 +61,8 @@ where
     audits::what_is_refused_or_a_devices_has_no_entry(&open().await, &samples).await;
     audits::a_bulk_call_has_one_entry(&open().await, &samples).await;
     audits::a_service_and_its_policies_are_told_apart(&open().await, &samples).await;
-    audits::entries_are_found_by_every_term(&open().await, &samples).await;
+    audits::searches::entries_are_found_by_every_term(&open().await, &samples).await;
+    audits::searches::a_search_looks_at_so_many_entries_and_goes_on(&open().await, &samples).await;
     audits::old_entries_are_purged(&open().await, &samples).await;
     audits::long_documents_are_left_out(&open().await, &samples).await;
     open().await.ready().await.expect("a fresh store is ready");

@@ -7,7 +7,7 @@ mod witness;
 use std::net::IpAddr;
 
 use landfall_core::audit::difference::{Difference, Named};
-use landfall_core::audit::{AuditEntry, Author, Place, Position, Search};
+use landfall_core::audit::{AuditEntry, Author, Leading, Place, Position, Search};
 use landfall_core::clock::Timestamp;
 use landfall_core::id::{HubHostName, IdScope, PolicyName};
 use landfall_core::store::{Kept, Write};
@@ -204,31 +204,51 @@ pub(crate) fn search(search: &Search) -> Read<'_, Kept<HubRecord>> {
         text.bind(", ", after.number);
         text.say(")");
     }
+    if let Some(last) = search.down_to {
+        text.bind(
+            &format!(" AND ({sorted}.at, {sorted}.number) >= ("),
+            last.at.unix_micros(),
+        );
+        text.bind(", ", last.number);
+        text.say(")");
+    }
     terms(&mut text, search);
     text.bind(
         &format!(" ORDER BY {sorted}.at DESC, {sorted}.number DESC LIMIT "),
         i64::try_from(search.limit).unwrap_or(i64::MAX),
     );
+    if search.skip > 0 {
+        text.bind(" OFFSET ", i64::try_from(search.skip).unwrap_or(i64::MAX));
+    }
     text.read(decode)
 }
 
-/// What a search says of the columns. That a column is not empty is said for its index.
+/// What a search says of the columns. That a column is not empty is said for the index of the leading
+/// term; no other term may choose the index, or the walk would not be the one that was bounded.
 fn terms<'a>(text: &mut Text<'a>, search: &'a Search) {
+    let leading = search.leading();
+    let equals = |column: &str, term: Leading| {
+        if leading == Some(term) {
+            format!(" AND e.{column} <> '' AND e.{column} = ")
+        } else {
+            format!(" AND e.{column} || '' = ")
+        }
+    };
     match &search.place {
         Some(Place::Service(scope)) => {
-            text.bind(" AND e.scope <> '' AND e.scope = ", IdScope::key(scope));
+            text.bind(&equals("scope", Leading::Place), IdScope::key(scope));
         }
         Some(Place::Hub(hub)) => {
-            text.bind(" AND e.hub <> '' AND e.hub = ", HubHostName::key(hub));
+            text.bind(&equals("hub", Leading::Place), HubHostName::key(hub));
         }
         None => {}
     }
     if let Some(policy) = &search.policy {
-        text.bind(" AND e.policy <> '' AND e.policy = ", policy.key());
+        text.bind(&equals("policy", Leading::Policy), policy.key());
     }
     if let Some(address) = search.address {
         text.bind(
-            " AND e.address <> '' AND e.address = ",
+            &equals("address", Leading::Address),
             address.to_canonical().to_string(),
         );
     }

@@ -1,4 +1,6 @@
-//! Cases about the audit trail.
+//! Cases about the audit trail. What searches of it find is `searches`'s.
+
+pub(super) mod searches;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use super::records::{NOW, Samples, registration_id};
 use super::{change, keep, read};
 use crate::attestation::AttestationMechanism;
 use crate::audit::record::Record;
-use crate::audit::{Action, Actor, ActorKind, Author, Kind, Origin, Place, Search};
+use crate::audit::{Action, Actor, Author, Kind, Origin, Place, Search};
 use crate::document::Document;
 use crate::id::{IdScope, PolicyName};
 use crate::store::{Change, CommitError, Expect, Guard, Kept, Store, Write};
@@ -244,156 +246,6 @@ pub(super) async fn a_service_and_its_policies_are_told_apart<S: Store>(
         ],
         "and the entries of a removed service stay"
     );
-}
-
-pub(super) async fn entries_are_found_by_every_term<S: Store>(store: &S, samples: &Samples<'_>) {
-    let scopes = [
-        with_service(store, samples, "0neA").await,
-        with_service(store, samples, "0neB").await,
-    ];
-    for (second, scope) in [(1, 0), (2, 1), (3, 0), (4, 1)] {
-        let scope: &IdScope = &scopes[scope];
-        let author = operator(samples, scope, second);
-        let enrollment = Box::new(samples.individual(&format!("Dev{second}")));
-        let put = Write::PutIndividual(scope.clone(), enrollment, Expect::Absent);
-        by(store, &author, put).await.expect("made");
-    }
-    let token = Origin {
-        address: None,
-        ..operator(samples, &scopes[0], 5).origin
-    }
-    .author(Actor::ControlToken);
-    let ca = Box::new(samples.ca("Root", false));
-    let put = Write::PutCertificate(scopes[0].clone(), ca, Expect::Absent);
-    by(store, &token, put).await.expect("made");
-    let delete =
-        Write::DeleteIndividual(scopes[0].clone(), registration_id("dev1"), Expect::Present);
-    let author = operator(samples, &scopes[0], 6);
-    by(store, &author, delete).await.expect("removed");
-
-    let seconds = async |search: Search| -> Vec<u64> {
-        let entries = read(store.audit(&search).await);
-        let second = |at: crate::clock::Timestamp| at.since(NOW).as_secs();
-        entries
-            .iter()
-            .map(|(position, _)| second(position.at))
-            .collect()
-    };
-    let at = |second| Some(NOW.plus(Duration::from_secs(second)));
-    assert_eq!(seconds(all()).await, [6, 5, 4, 3, 2, 1]);
-    for (search, found) in [
-        (
-            Search {
-                from: at(3),
-                to: at(5),
-                ..all()
-            },
-            vec![4, 3],
-        ),
-        (
-            Search {
-                place: Some(Place::Service(scopes[1].clone())),
-                ..all()
-            },
-            vec![4, 2],
-        ),
-        (
-            Search {
-                policy: PolicyName::parse("OWNER").ok(),
-                ..all()
-            },
-            vec![6, 4, 3, 2, 1],
-        ),
-        (
-            Search {
-                policy: PolicyName::parse("other").ok(),
-                ..all()
-            },
-            vec![],
-        ),
-        (
-            Search {
-                actor: Some(ActorKind::ControlToken),
-                ..all()
-            },
-            vec![5],
-        ),
-        (
-            Search {
-                action: Some(Action::Delete),
-                ..all()
-            },
-            vec![6],
-        ),
-        (
-            Search {
-                kind: Some(Kind::Certificate),
-                ..all()
-            },
-            vec![5],
-        ),
-        (
-            Search {
-                id: Some("dEV1".to_owned()),
-                ..all()
-            },
-            vec![6, 1],
-        ),
-        (
-            Search {
-                id: Some("dev".to_owned()),
-                ..all()
-            },
-            vec![],
-        ),
-        (
-            Search {
-                id: Some("dev1".to_owned()),
-                action: Some(Action::Create),
-                ..all()
-            },
-            vec![1],
-        ),
-        (
-            Search {
-                id: Some("dev1".to_owned()),
-                to: at(6),
-                ..all()
-            },
-            vec![1],
-        ),
-        (
-            Search {
-                address: "192.0.2.4".parse().ok(),
-                ..all()
-            },
-            vec![4],
-        ),
-        (
-            Search {
-                address: "::ffff:192.0.2.4".parse().ok(),
-                ..all()
-            },
-            vec![4],
-        ),
-    ] {
-        assert_eq!(seconds(search.clone()).await, found, "{search:?}");
-    }
-    let mut paged = Vec::new();
-    let mut after = None;
-    loop {
-        let search = Search {
-            after,
-            limit: 2,
-            ..all()
-        };
-        let page = read(store.audit(&search).await);
-        let Some((last, _)) = page.last() else { break };
-        after = Some(*last);
-        paged.extend(page.iter().map(|(position, _)| *position));
-    }
-    assert_eq!(paged.len(), 6);
-    assert!(paged.is_sorted_by(|newer, older| newer > older));
 }
 
 pub(super) async fn old_entries_are_purged<S: Store>(store: &S, samples: &Samples<'_>) {

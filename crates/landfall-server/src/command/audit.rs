@@ -141,9 +141,10 @@ impl AuditCommand {
             } else {
                 entries.extend_from_slice(found);
             }
+            // A page may be empty and still name a next one: the server looks at so many at a time.
             match page.get("continuation").and_then(Json::as_str) {
-                Some(next) if !found.is_empty() => after = Some(next.to_owned()),
-                Some(_) | None => break,
+                Some(next) => after = Some(next.to_owned()),
+                None => break,
             }
         }
         if !self.jsonl {

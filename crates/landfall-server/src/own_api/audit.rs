@@ -1,6 +1,7 @@
 //! The audit trail over HTTPS: whose entries a caller may see, and which it asked for.
 
 use http::StatusCode;
+use landfall_core::administration::audit::audit_page;
 use landfall_core::audit::Place;
 use landfall_core::error::Error;
 use landfall_core::id::IdScope;
@@ -13,6 +14,9 @@ use super::OwnApi;
 use super::caller::Scope;
 use crate::backend::{shown, unread};
 
+/// How many entries one call looks at. A page may come back short, or empty, with a continuation.
+const MOST_LOOKED_AT: usize = 10_000;
+
 impl<S: HubStore> OwnApi<S> {
     /// Answers a listing of the audit trail.
     pub(super) async fn audit(&self, request: &Request) -> Result<Reply, Error> {
@@ -20,9 +24,9 @@ impl<S: HubStore> OwnApi<S> {
         let services = self.services().await?;
         let mut asked = parse_search(request)?;
         asked.search.place = auditor.place(&asked, &services)?;
-        let entries = self.backend.store.audit(&asked.search).await;
-        let entries = entries.map_err(|error| unread(&error))?;
-        let body = page(&entries, &services, asked.search.limit);
+        let found = audit_page(&*self.backend.store, &asked.search, MOST_LOOKED_AT).await;
+        let found = found.map_err(|error| unread(&error))?;
+        let body = page(&found, &services);
         Ok(Reply::json(StatusCode::OK, &body))
     }
 }

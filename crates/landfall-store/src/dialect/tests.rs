@@ -1,9 +1,11 @@
 //! Every read is answered from an index, in its order, without a sort.
 
 use landfall_core::attestation::AttestationKind;
+use landfall_core::audit::{Action, Place, Position, Search};
+use landfall_core::clock::Timestamp;
 use landfall_core::id::{
     CertificateName, DeviceId, EnrollmentGroupId, HubHostName, IdScope, ModuleId, OperationId,
-    RegistrationId, TrackingId,
+    PolicyName, RegistrationId, TrackingId,
 };
 use landfall_core::query::{IndexedTerm, Literal, Path as TermPath};
 use landfall_core::store::Selection;
@@ -11,7 +13,7 @@ use landfall_hub::store::HubSelection;
 
 use super::*;
 use crate::{
-    certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+    audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
 };
 
 fn plan<T>(session: &Session, read: &Read<'_, T>) -> String {
@@ -143,6 +145,66 @@ fn every_read_is_answered_from_an_index() {
     for (selection, index) in [(disabled, "devices_disabled"), (edge, "devices_edge")] {
         let plan = plan(&session, &devices::devices(&hub, selection));
         assert!(plan.contains(index), "{plan}");
+    }
+}
+
+#[test]
+fn a_search_of_the_audit_trail_walks_by_its_leading_term() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let session =
+        Session::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
+    session
+        .execute_script(include_str!("../../migrations/sqlite/0002_audit.sql"))
+        .expect("a schema");
+    let scope = IdScope::parse("0neA").expect("a scope");
+    let hub = HubHostName::parse("hub.example").expect("a hub");
+    let whole = Search {
+        id: Some("dev".to_owned()),
+        place: Some(Place::Service(scope)),
+        policy: PolicyName::parse("owner").ok(),
+        address: "192.0.2.1".parse().ok(),
+        action: Some(Action::Delete),
+        limit: 100,
+        ..Search::default()
+    };
+    let without_id = Search {
+        id: None,
+        ..whole.clone()
+    };
+    let on_hub = Search {
+        place: Some(Place::Hub(hub)),
+        ..without_id.clone()
+    };
+    let anywhere = Search {
+        place: None,
+        ..without_id.clone()
+    };
+    let by_anybody = Search {
+        policy: None,
+        ..anywhere.clone()
+    };
+    let position = Position {
+        at: Timestamp::from_unix_seconds(0),
+        number: 0,
+    };
+    let from_anywhere = Search {
+        address: None,
+        down_to: Some(position),
+        ..by_anybody.clone()
+    };
+    for (search, walked) in [
+        (whole, "s USING PRIMARY KEY (key=?)"),
+        (without_id, "audit_by_scope"),
+        (on_hub, "audit_by_hub"),
+        (anywhere, "audit_by_policy"),
+        (by_anybody, "audit_by_address"),
+        (from_anywhere, "sqlite_autoindex_audit_entries_1"),
+    ] {
+        let plan = plan(&session, &audit::search(&search));
+        let first = plan.split('"').nth(1).unwrap_or_default();
+        assert!(first.starts_with("SEARCH"), "{plan}");
+        assert!(first.contains(walked), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
 

@@ -5,14 +5,15 @@
 
 use std::net::IpAddr;
 
+use landfall_core::administration::audit::AuditPage;
 use landfall_core::audit::record::Record;
 use landfall_core::audit::{Action, Actor, ActorKind, AuditEntry, Kind, Place, Position, Search};
 use landfall_core::clock::Timestamp;
 use landfall_core::error::Error;
 use landfall_core::id::{HubHostName, IdScope, PolicyName};
 use landfall_core::policy::Policy;
+use landfall_core::secret::repeated;
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::Kept;
 use landfall_hub::audit::{HubRecord, TwinRecord};
 use landfall_hub::device::{Device, Hub, Module};
 use landfall_hub::twin::Twin;
@@ -129,6 +130,8 @@ pub fn parse_search(request: &Request) -> Result<Asked, Error> {
             "as a page gave it",
             Position::parse,
         )?,
+        down_to: None,
+        skip: 0,
         limit: parsed("top", text("top"), "a number from 1 to 200", |text| {
             text.parse()
                 .ok()
@@ -163,7 +166,7 @@ fn unknown_filter(request: &Request) -> Option<String> {
                 .iter()
                 .all(|known| !known.eq_ignore_ascii_case(name))
         })
-        .map(|name| name.chars().filter(|c| !c.is_control()).take(64).collect())
+        .map(|name| repeated(name, 64))
 }
 
 fn parsed<T>(
@@ -198,16 +201,18 @@ fn named<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
 }
 
 /// A page of entries, newest first. `services` are those that exist now, by whose names entries are
-/// shown; `limit` is how many were asked for.
-pub fn page(entries: &[Kept<HubRecord>], services: &[ProvisioningService], limit: usize) -> Value {
-    let value: Vec<Value> = entries
+/// shown.
+///
+/// Shape: `continuation` where the next page begins, also beside few entries or none.
+pub fn page(page: &AuditPage<HubRecord>, services: &[ProvisioningService]) -> Value {
+    let value: Vec<Value> = page
+        .entries
         .iter()
         .map(|(position, one)| entry(*position, one, services))
         .collect();
     let mut out = json!({"value": value});
-    let last = entries.last().filter(|_| entries.len() >= limit);
-    if let (Some((position, _)), Some(members)) = (last, out.as_object_mut()) {
-        members.insert("continuation".to_owned(), position.to_word().into());
+    if let (Some(next), Some(members)) = (page.next, out.as_object_mut()) {
+        members.insert("continuation".to_owned(), next.to_word().into());
     }
     out
 }

@@ -1,6 +1,8 @@
 //! The audit trail: what is told of a change, who may read it, and what is asked of it.
 
 use http::Method;
+use landfall_core::store::{Change, Store as _};
+use landfall_hub::store::{HubExpect, HubWrite};
 use serde_json::{Value, json};
 
 use super::{HUB, House, SERVICE, names};
@@ -297,4 +299,31 @@ async fn a_services_policy_reads_its_own_part_and_only_with_the_right() {
     );
     assert_eq!(ask(&house.of_hub("iothubowner"), "").await.status, 401);
     assert_eq!(ask("Bearer no", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_search_for_what_is_rare_goes_on_from_page_to_page() {
+    let house = House::new().await;
+    let backend = &house.faces.backend;
+    let author = backend.server();
+    // The founding of the service is older than these, and one call looks no further than at them.
+    let changes = (0..10_000).map(|_| {
+        let put = HubWrite::PutHub(Box::new(house.hub.clone()), HubExpect::Anything);
+        Change::of_hub(vec![put]).by(author.clone())
+    });
+    let outcomes = backend.store.commit(changes.collect()).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+
+    let page = async |path: &str| house.control(Method::GET, path, Value::Null).await.body;
+    let first = page("/landfall/audit?kind=service").await;
+    assert_eq!(first["value"], json!([]));
+    let next = first["continuation"].as_str().expect("a next page");
+    let second = page(&format!("/landfall/audit?kind=service&continuation={next}")).await;
+    assert_eq!(second["value"][0]["kind"], "service");
+    assert_eq!(second.get("continuation"), None);
+    let by_id = page(&format!("/landfall/audit?id={SERVICE}")).await;
+    assert_eq!(
+        by_id["value"][0]["kind"], "service",
+        "an index finds it at once"
+    );
 }

@@ -6,6 +6,8 @@ use landfall_core::audit::{Author, Origin};
 use landfall_core::document::Document;
 use landfall_core::id::{DeviceId, Etag, ModuleId, TrackingId};
 
+use landfall_core::store::Kept;
+
 use super::*;
 
 fn request(query: &str) -> Request {
@@ -48,6 +50,10 @@ fn kept() -> Kept<HubRecord> {
     (Position { at, number: 1 }, entry)
 }
 
+fn of(entries: Vec<Kept<HubRecord>>, next: Option<Position>) -> AuditPage<HubRecord> {
+    AuditPage { entries, next }
+}
+
 #[test]
 fn an_entry_shows_who_what_and_both_states() {
     let state = |tags| {
@@ -55,7 +61,7 @@ fn an_entry_shows_who_what_and_both_states() {
             "tags": tags, "properties": {"desired": {"rate": 1.50}}})
     };
     assert_eq!(
-        page(&[kept()], &[], 100),
+        page(&of(vec![kept()], None), &[]),
         json!({"value": [{
             "entry": "1764239612123456-1",
             "at": "2025-11-27T10:33:32.1234560Z",
@@ -73,10 +79,15 @@ fn an_entry_shows_who_what_and_both_states() {
 }
 
 #[test]
-fn a_full_page_says_where_the_next_begins() {
-    let full = page(&[kept()], &[], 1);
+fn a_page_says_where_the_next_begins() {
+    let (position, _) = kept();
+    let full = page(&of(vec![kept()], Some(position)), &[]);
     assert_eq!(full["continuation"], "1764239612123456-1");
-    assert_eq!(page(&[], &[], 1), json!({"value": []}));
+    assert_eq!(page(&of(vec![], None), &[]), json!({"value": []}));
+    assert_eq!(
+        page(&of(vec![], Some(position)), &[]),
+        json!({"value": [], "continuation": "1764239612123456-1"})
+    );
 }
 
 #[test]
@@ -87,7 +98,7 @@ fn a_call_about_one_of_many_still_has_ids() {
     entry.what.after = None;
     entry.what.taken_along = vec![(Kind::Module, 2)];
     entry.what.changed_secrets = vec!["primaryKey".to_owned()];
-    let shown = page(&[(position, entry)], &[], 9)["value"][0].clone();
+    let shown = page(&of(vec![(position, entry)], None), &[])["value"][0].clone();
     assert_eq!(shown["ids"], json!(["dev/camera"]));
     assert_eq!(shown["count"], 1);
     assert_eq!(shown["takenAlong"], json!({"module": 2}));
