@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use landfall_core::secret::SymmetricKey;
 use landfall_hub::registry::EmbeddedHubs;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -79,9 +79,9 @@ pub type Listen = (Door, oneshot::Sender<io::Result<SocketAddr>>);
 /// A server that runs: all faces, all workers. [`Running::stop`] ends it in order.
 pub struct Running {
     /// Store, clock and chance.
-    pub backend: Backend<SqliteStore>,
+    pub backend: Backend<SqlStore>,
     /// The driver, for whoever continues operations.
-    pub provisioning: Arc<Provisioning<SqliteStore, EmbeddedHubs<SqliteStore>>>,
+    pub provisioning: Arc<Provisioning<SqlStore, EmbeddedHubs<SqlStore>>>,
     /// What changes of services, hubs and policies.
     pub changes: Changes,
     listen: mpsc::Sender<Listen>,
@@ -98,7 +98,7 @@ pub struct Running {
 impl Running {
     /// Starts faces and workers. Nothing listens yet: [`Running::listen`] opens each address.
     pub fn start(
-        backend: Backend<SqliteStore>,
+        backend: Backend<SqlStore>,
         folder: Arc<DataFolder>,
         tls: TlsAcceptor,
         control_token: SymmetricKey,
@@ -245,7 +245,7 @@ pub async fn listen(doors: &mpsc::Sender<Listen>, door: Door) -> io::Result<Sock
 async fn open_doors(
     mut requests: mpsc::Receiver<Listen>,
     tls: TlsAcceptor,
-    faces: Arc<AllFaces<SqliteStore>>,
+    faces: Arc<AllFaces<SqlStore>>,
     slots: Slots,
     mut stop: Stop,
 ) {

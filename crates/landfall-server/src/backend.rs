@@ -10,7 +10,7 @@ use landfall_core::error::Error;
 use landfall_core::secret::repeated;
 use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
-use landfall_store::{Durability, OpenError, SqliteStore};
+use landfall_store::{Durability, OpenError, SqlStore};
 
 use crate::time::{SystemClock, SystemEntropy};
 
@@ -41,7 +41,7 @@ impl<S> Backend<S> {
     }
 }
 
-impl Backend<SqliteStore> {
+impl Backend<SqlStore> {
     /// Opens the SQLite database at `path`, with the machine's clock and chance.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Backend<SqliteStore> {
     ) -> Result<Self, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let store = SqliteStore::open_as(
+        let store = SqlStore::sqlite_as(
             &path,
             key,
             Arc::clone(&clock),

@@ -18,7 +18,7 @@ use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::HubWrite;
 use tokio::sync::oneshot::Sender;
 
-use crate::dialect::{Durability, Fault, Session};
+use crate::dialect::{Durability, Fault, Session, Sqlite};
 use crate::secret::Sealer;
 use crate::{audit, operations, traces};
 
@@ -111,14 +111,14 @@ impl Answer {
 impl Writer {
     /// Takes over an open connection.
     pub(crate) fn new(
-        path: PathBuf,
+        (path, durability): (PathBuf, Durability),
         session: Session,
         sealer: Arc<Sealer>,
         commits: Arc<AtomicU64>,
     ) -> Self {
         Writer {
             path,
-            durability: session.durability(),
+            durability,
             session: Some(session),
             sealer,
             commits,
@@ -237,7 +237,7 @@ impl Writer {
     fn connect(&mut self) -> Result<&Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::writing(&self.path, self.durability)?,
+            None => Sqlite::writing(&self.path, self.durability)?,
         };
         Ok(self.session.insert(session))
     }

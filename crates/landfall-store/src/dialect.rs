@@ -1,19 +1,18 @@
-//! What differs between databases: how a connection is opened (`opening`), how a statement runs, how work is
-//! grouped and what an error means. Today there is SQLite; the only file that names its driver.
+//! What the subject files say to a database, whichever it is: what to ask ([`Read`]) and what to write, in
+//! SQL that SQLite and PostgreSQL both speak (docs/decisions/0002-one-sql-text.md). What a [`Session`]
+//! can do stands in `session`; how each engine does it, in the module of its name.
 //!
-//! The subject files say what to ask ([`Read`]) and what to write, in SQL that PostgreSQL speaks
-//! too (docs/decisions/0002-one-sql-text.md): placeholders `$1..$n` first used in ascending order,
-//! since SQLite numbers them by first use.
+//! Placeholders are `$1..$n`, first used in ascending order, since SQLite numbers them by first use.
 
-mod opening;
+mod session;
+mod sqlite;
 
 use std::borrow::Cow;
 
-use landfall_core::store::CommitError;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql};
-
+pub(crate) use self::session::Session;
+pub(crate) use self::sqlite::Sqlite;
 use crate::secret::Sealer;
+use landfall_core::store::CommitError;
 
 /// Why something asked of the database did not come about.
 #[derive(Debug)]
@@ -57,19 +56,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error() {
-            Some(code) if code.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
-                Fault::Orphan
-            }
-            _ => Fault::Database(error.to_string()),
-        }
-    }
-}
-
 /// A value that a statement is given.
-#[derive(Clone)]
 pub(crate) enum Value<'a> {
     /// A text.
     Text(Cow<'a, str>),
@@ -77,6 +64,16 @@ pub(crate) enum Value<'a> {
     Integer(i64),
     /// Bytes, or none in a column that may be empty.
     Bytes(Option<Cow<'a, [u8]>>),
+}
+
+impl Value<'_> {
+    fn into_owned(self) -> Value<'static> {
+        match self {
+            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Value::Integer(number) => Value::Integer(number),
+            Value::Bytes(bytes) => Value::Bytes(bytes.map(|bytes| Cow::Owned(bytes.into_owned()))),
+        }
+    }
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -106,17 +103,6 @@ impl From<Vec<u8>> for Value<'_> {
 impl From<Option<Vec<u8>>> for Value<'_> {
     fn from(bytes: Option<Vec<u8>>) -> Self {
         Value::Bytes(bytes.map(Cow::Owned))
-    }
-}
-
-impl ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Value::Text(text) => ValueRef::Text(text.as_bytes()),
-            Value::Integer(number) => ValueRef::Integer(*number),
-            Value::Bytes(Some(bytes)) => ValueRef::Blob(bytes),
-            Value::Bytes(None) => ValueRef::Null,
-        }))
     }
 }
 
@@ -170,34 +156,43 @@ impl<'a, T> Read<'a, T> {
             decode,
         }
     }
+
+    /// The same read, holding what it refers to.
+    pub(crate) fn into_owned(self) -> Read<'static, T> {
+        Read {
+            sql: self.sql,
+            values: self.values.into_iter().map(Value::into_owned).collect(),
+            decode: self.decode,
+        }
+    }
 }
 
 /// A row of an answer; columns count from 0.
-pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
+pub(crate) enum Row<'r> {
+    /// Of SQLite.
+    Sqlite(&'r rusqlite::Row<'r>),
+}
 
 impl Row<'_> {
     /// A text column.
     pub(crate) fn text(&self, column: usize) -> Result<&str, Fault> {
-        self.0
-            .get_ref(column)?
-            .as_str()
-            .map_err(|e| Fault::Record(format!("column {column}: {e}")))
+        match self {
+            Row::Sqlite(row) => sqlite::text(row, column),
+        }
     }
 
     /// A number column.
     pub(crate) fn integer(&self, column: usize) -> Result<i64, Fault> {
-        self.0
-            .get_ref(column)?
-            .as_i64()
-            .map_err(|e| Fault::Record(format!("column {column}: {e}")))
+        match self {
+            Row::Sqlite(row) => sqlite::integer(row, column),
+        }
     }
 
     /// A bytes column that may be empty.
     pub(crate) fn bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
-        self.0
-            .get_ref(column)?
-            .as_blob_or_null()
-            .map_err(|e| Fault::Record(format!("column {column}: {e}")))
+        match self {
+            Row::Sqlite(row) => sqlite::bytes(row, column),
+        }
     }
 }
 
@@ -208,176 +203,6 @@ pub enum Durability {
     Disk,
     /// The process, however it ends, and not the machine: nobody waits for the disk.
     Process,
-}
-
-/// One connection.
-#[derive(Debug)]
-pub(crate) struct Session {
-    connection: Connection,
-    durability: Durability,
-}
-
-impl Session {
-    /// Runs `work` on one moment's state, whatever is written meanwhile.
-    pub(crate) fn at_one_moment<T, E: From<Fault>>(
-        &self,
-        work: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.execute("BEGIN", &[])?;
-        let outcome = work();
-        self.abandon();
-        outcome
-    }
-
-    /// Runs a statement that gives no rows; gives how many rows it touched.
-    pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Fault> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.execute(rusqlite::params_from_iter(values))?)
-    }
-
-    /// Runs several statements without values.
-    pub(crate) fn execute_script(&self, sql: &str) -> Result<(), Fault> {
-        Ok(self.connection.execute_batch(sql)?)
-    }
-
-    /// The first row of a statement's answer.
-    pub(crate) fn first<T>(
-        &self,
-        sql: &str,
-        values: &[Value<'_>],
-        decode: impl FnOnce(&Row<'_>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-        rows.next()?.map(|row| decode(&Row(row))).transpose()
-    }
-
-    /// Hands each row of a statement's answer to `each`, one at a time.
-    pub(crate) fn stream<E: From<Fault>>(
-        &self,
-        sql: &str,
-        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut statement = self.connection.prepare(sql).map_err(Fault::from)?;
-        let mut rows = statement.query([]).map_err(Fault::from)?;
-        while let Some(row) = rows.next().map_err(Fault::from)? {
-            each(&Row(row))?;
-        }
-        Ok(())
-    }
-
-    /// All rows of a statement's answer.
-    pub(crate) fn every<T>(
-        &self,
-        sql: &str,
-        values: &[Value<'_>],
-        decode: impl Fn(&Row<'_>) -> Result<T, Fault>,
-    ) -> Result<Vec<T>, Fault> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(decode(&Row(row))?);
-        }
-        Ok(found)
-    }
-
-    /// All rows of a read.
-    pub(crate) fn all<T>(&self, read: &Read<'_, T>, sealer: &Sealer) -> Result<Vec<T>, Fault> {
-        self.every(&read.sql, &read.values, |row| (read.decode)(row, sealer))
-    }
-
-    /// The first row of a read.
-    pub(crate) fn one<T>(&self, read: &Read<'_, T>, sealer: &Sealer) -> Result<Option<T>, Fault> {
-        self.first(&read.sql, &read.values, |row| (read.decode)(row, sealer))
-    }
-
-    /// Begins a group of writes and takes the write lock.
-    pub(crate) fn begin(&self) -> Result<(), Fault> {
-        self.execute("BEGIN IMMEDIATE", &[]).map(drop)
-    }
-
-    /// Makes the group durable.
-    pub(crate) fn commit(&self) -> Result<(), Fault> {
-        self.execute("COMMIT", &[]).map(drop)
-    }
-
-    /// Drops what is left of the group.
-    pub(crate) fn abandon(&self) {
-        if self.in_group() {
-            // When even this fails the connection is dropped by its owner, which does the same.
-            let _ = self.execute("ROLLBACK", &[]);
-        }
-    }
-
-    /// True between `begin` and `commit`. A grave error ends the group by itself.
-    pub(crate) fn in_group(&self) -> bool {
-        !self.connection.is_autocommit()
-    }
-
-    /// Runs `work` so that it leaves nothing behind when it fails. When even undoing fails, the whole
-    /// group is undone.
-    pub(crate) fn whole_or_not_at_all<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        self.execute("SAVEPOINT one", &[])?;
-        let outcome = work();
-        let undone = match &outcome {
-            Err(_) if self.in_group() => self.execute("ROLLBACK TO one", &[]),
-            _ => Ok(0),
-        };
-        let settled = match undone {
-            Ok(_) if self.in_group() => self.execute("RELEASE one", &[]),
-            other => other,
-        };
-        if let Err(fault) = settled {
-            self.abandon();
-            return Err(fault);
-        }
-        outcome
-    }
-
-    /// Runs `work` as a group of its own that reaches the disk with the next durable commit.
-    pub(crate) fn lazily<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        if self.durability == Durability::Disk {
-            self.execute_script("PRAGMA synchronous = NORMAL")?;
-        }
-        let outcome = self.begin().and_then(|()| {
-            let outcome = work();
-            match &outcome {
-                Ok(_) => self.commit()?,
-                Err(_) => self.abandon(),
-            }
-            outcome
-        });
-        self.abandon();
-        self.durably()?;
-        outcome
-    }
-
-    /// What its commits promise.
-    pub(crate) fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    /// Lets commits from now on wait for as much as this session promises.
-    fn durably(&self) -> Result<(), Fault> {
-        self.execute_script(match self.durability {
-            Durability::Disk => "PRAGMA synchronous = FULL",
-            Durability::Process => "PRAGMA synchronous = OFF",
-        })
-    }
-
-    /// Moves the write-ahead log into the database; `wholly` also empties the log.
-    pub(crate) fn checkpoint(&self, wholly: bool) -> Result<(), Fault> {
-        let sql = if wholly {
-            "PRAGMA wal_checkpoint(TRUNCATE)"
-        } else {
-            "PRAGMA wal_checkpoint(PASSIVE)"
-        };
-        self.first(sql, &[], |_| Ok(())).map(drop)
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use self::form::Header;
 use self::form::{End, FORMAT, FORMAT_VERSION, Sum, Trailer};
 pub use self::load::{RestoreError, Restored, restore};
 use self::tables::{TABLES, TRACES, Table};
-use crate::dialect::{Fault, Session};
+use crate::dialect::{Fault, Session, Sqlite};
 use crate::migrate;
 use crate::secret::KeyName;
 
@@ -110,7 +110,7 @@ pub fn backup(
         path: path.to_owned(),
         cause: fault.to_string(),
     };
-    let session = Session::copying(path).map_err(unavailable)?;
+    let session = Sqlite::copying(path).map_err(unavailable)?;
     session
         .at_one_moment(|| write(&session, out, now, landfall, traces))
         .map_err(|stop| match stop {

@@ -1,6 +1,6 @@
 //! Where everything is kept: the only place with SQL.
 //!
-//! [`SqliteStore`] keeps the promises of `landfall_core::store::Store` and
+//! [`SqlStore`] keeps the promises of `landfall_core::store::Store` and
 //! `landfall_hub::store::HubStore`. Each subject file says in portable SQL what it reads and
 //! writes; `dialect` runs it, `commit` gathers many callers' writes into one durable commit, `secret`
 //! seals keys, `migrate` brings the schema up to date, [`dump`] writes everything to a file and loads it
@@ -23,9 +23,9 @@ mod registrations;
 mod revisions;
 pub mod secret;
 mod services;
-mod sqlite;
+mod store;
 mod tags;
 mod traces;
 
 pub use dialect::Durability;
-pub use sqlite::{OpenError, SqliteStore};
+pub use store::{OpenError, SqlStore};

@@ -25,7 +25,7 @@ use landfall_core::clock::{Clock, Entropy as _};
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
 use landfall_hub::device::Hub;
-use landfall_store::{Durability, SqliteStore};
+use landfall_store::{Durability, SqlStore};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -208,7 +208,7 @@ async fn until_the_command_ends(
 struct Ground {
     folder: Arc<DataFolder>,
     chance: Chance,
-    backend: Backend<SqliteStore>,
+    backend: Backend<SqlStore>,
     socket: TcpListener,
     service: ProvisioningService,
     hub: Hub,

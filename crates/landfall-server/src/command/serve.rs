@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use landfall_core::id::{HubHostName, ServiceName};
 use landfall_core::store::Store;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use tokio_rustls::TlsAcceptor;
 
 use self::announcement::Announcement;
@@ -178,7 +178,7 @@ async fn open(
 }
 
 /// Founds the services of the configuration when the database has none yet. Gives whether it did.
-async fn found_first(backend: &Backend<SqliteStore>, settings: &Settings) -> anyhow::Result<bool> {
+async fn found_first(backend: &Backend<SqlStore>, settings: &Settings) -> anyhow::Result<bool> {
     let standing = backend.store.services().await?;
     if !standing.is_empty() {
         let standing: Vec<ServiceName> = standing.into_iter().map(|one| one.name).collect();

@@ -24,7 +24,7 @@ use landfall_hub::device::{DeviceAuthentication, Hub};
 use landfall_hub::policy::default_policies;
 use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use tempfile::TempDir;
 
@@ -33,8 +33,8 @@ use crate::time::SystemEntropy;
 
 /// The embedded hubs, and what somebody else commits between a placement and its record.
 struct Overtaken {
-    hubs: EmbeddedHubs<SqliteStore>,
-    store: Arc<SqliteStore>,
+    hubs: EmbeddedHubs<SqlStore>,
+    store: Arc<SqlStore>,
     meanwhile: Mutex<Option<Change<HubWrite>>>,
 }
 
@@ -53,7 +53,7 @@ impl HubRegistry for Overtaken {
 
 /// A service with one hub and one group, in a database of its own.
 struct House {
-    provisioning: Provisioning<SqliteStore, Overtaken>,
+    provisioning: Provisioning<SqlStore, Overtaken>,
     group: EnrollmentGroup,
     keys: KeyPair,
     _folder: TempDir,
@@ -154,7 +154,7 @@ impl House {
         }
     }
 
-    fn store(&self) -> &SqliteStore {
+    fn store(&self) -> &SqlStore {
         &self.provisioning.backend.store
     }
 

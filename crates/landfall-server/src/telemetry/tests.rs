@@ -10,7 +10,7 @@ use landfall_core::error::Error;
 use landfall_core::id::RegistrationId;
 use landfall_core::sas::{SasToken, sign};
 use landfall_core::secret::{KeyPair, SymmetricKey};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use tempfile::TempDir;
 
@@ -19,7 +19,7 @@ use crate::backend::Backend;
 use crate::time::SystemEntropy;
 
 struct Bench {
-    backend: Backend<SqliteStore>,
+    backend: Backend<SqlStore>,
     traces: Traces,
     _folder: TempDir,
 }

@@ -16,7 +16,7 @@ use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_server::backend::Backend;
 use landfall_server::time::SystemEntropy;
 use landfall_server::{control_api, service_api};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::{self, Route};
@@ -28,7 +28,7 @@ pub const HOST: &str = "dps.test";
 
 /// A store with services in it.
 pub struct Bench {
-    pub backend: Backend<SqliteStore>,
+    pub backend: Backend<SqlStore>,
     pub token: SymmetricKey,
     sealing: SealingKey,
     folder: TempDir,
@@ -136,7 +136,7 @@ fn service(scope: &str, offset: u8, entropy: &dyn Entropy) -> ProvisioningServic
     }
 }
 
-fn open(folder: &TempDir, sealing: &SealingKey) -> Backend<SqliteStore> {
+fn open(folder: &TempDir, sealing: &SealingKey) -> Backend<SqlStore> {
     let file = folder.path().join("landfall.db");
     Backend::sqlite(file, sealing.clone()).expect("a store")
 }

@@ -30,7 +30,7 @@ use landfall_server::provisioning::Provisioning;
 use landfall_server::telemetry::{TraceRetention, Traces};
 use landfall_server::time::SystemEntropy;
 use landfall_server::tls::ServerIdentity;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use landfall_wire::message::Request;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ const HUB: &str = "hub.test";
 
 /// A server without sockets: its faces, and the service and hub it was founded with.
 struct House {
-    faces: AllFaces<SqliteStore>,
+    faces: AllFaces<SqlStore>,
     token: SymmetricKey,
     service: ProvisioningService,
     hub: Hub,

@@ -27,7 +27,7 @@ use landfall_hub::store::{HubExpect, HubSelection, HubStore, HubWrite};
 use landfall_server::provisioning::{Answer, Provisioning};
 use landfall_server::telemetry::{Attempt, TraceRetention, Traces};
 use landfall_server::worker;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_wire::device;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ const HUBS: [&str; 2] = ["hub.a", "hub.b"];
 /// The bench with its two hubs, and the driver over them.
 struct Road {
     bench: Bench,
-    driver: Arc<Provisioning<SqliteStore, EmbeddedHubs<SqliteStore>>>,
+    driver: Arc<Provisioning<SqlStore, EmbeddedHubs<SqlStore>>>,
     traces: Traces,
 }
 

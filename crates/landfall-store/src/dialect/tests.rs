@@ -82,7 +82,7 @@ fn hub_selections() -> Vec<HubSelection> {
 fn every_read_is_answered_from_an_index() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let session =
-        Session::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
+        Sqlite::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
     session
         .execute_script(include_str!("../../migrations/sqlite/0001_main_road.sql"))
         .expect("a schema");
@@ -152,7 +152,7 @@ fn every_read_is_answered_from_an_index() {
 fn a_search_of_the_audit_trail_walks_by_its_leading_term() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let session =
-        Session::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
+        Sqlite::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
     session
         .execute_script(include_str!("../../migrations/sqlite/0002_audit.sql"))
         .expect("a schema");
@@ -212,7 +212,7 @@ fn a_search_of_the_audit_trail_walks_by_its_leading_term() {
 fn a_part_that_cannot_be_undone_undoes_its_whole_group() {
     let folder = tempfile::tempdir().expect("a folder");
     let session =
-        Session::writing(&folder.path().join("landfall.db"), Durability::Disk).expect("opens");
+        Sqlite::writing(&folder.path().join("landfall.db"), Durability::Disk).expect("opens");
     session
         .execute_script("CREATE TABLE kept (name TEXT NOT NULL)")
         .expect("a table");
@@ -236,7 +236,7 @@ fn a_session_waits_for_the_disk_only_when_it_promised_that() {
     let folder = tempfile::tempdir().expect("a folder");
     for (durability, synchronous) in [(Durability::Disk, 2), (Durability::Process, 0)] {
         let path = folder.path().join(format!("{synchronous}.db"));
-        let session = Session::writing(&path, durability).expect("opens");
+        let session = Sqlite::writing(&path, durability).expect("opens");
         let mode = || {
             let read = session.first("PRAGMA synchronous", &[], |row| row.integer(0));
             read.expect("reads").expect("a row")

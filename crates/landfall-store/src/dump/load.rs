@@ -11,10 +11,10 @@ use landfall_core::clock::{Clock, Entropy};
 use super::Rows;
 use super::form::{self, End, FORMAT, FORMAT_VERSION, Header, Line, Opening, Sum, printable};
 use super::tables::{TABLES, Table};
-use crate::dialect::{Fault, Session, Value};
+use crate::dialect::{Fault, Session, Sqlite, Value};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
-use crate::sqlite::{check_key, keep_private};
+use crate::store::{check_key, keep_private};
 
 /// How many rows are written in one group.
 const ROWS_PER_GROUP: u64 = 5_000;
@@ -259,7 +259,7 @@ struct Build<'a> {
 impl Build<'_> {
     fn run(&self, lines: &mut Lines<'_>, header: &Header) -> Result<Rows, RestoreError> {
         keep_private(self.draft).map_err(|error| self.impossible(&error))?;
-        let session = Session::loading(self.draft).map_err(|fault| self.impossible(&fault))?;
+        let session = Sqlite::loading(self.draft).map_err(|fault| self.impossible(&fault))?;
         migrate::migrate_to(header.schema_version, &session, self.clock.now(), || Ok(()))
             .map_err(|error| self.unmigrated(error))?;
         let (rows, end, sum) = self.load(&session, lines, header)?;

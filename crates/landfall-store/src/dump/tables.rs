@@ -276,7 +276,7 @@ mod tests {
     use landfall_core::clock::Timestamp;
 
     use super::*;
-    use crate::dialect::Session;
+    use crate::dialect::Sqlite;
     use crate::migrate;
 
     /// The tables whose rows are the schema's own.
@@ -285,7 +285,7 @@ mod tests {
     /// What a database of a schema version really has: its tables, their columns and kinds.
     fn found(schema: i64) -> BTreeMap<String, Vec<(String, Kind, bool)>> {
         let folder = tempfile::tempdir().expect("a folder");
-        let session = Session::loading(&folder.path().join("landfall.db")).expect("opens");
+        let session = Sqlite::loading(&folder.path().join("landfall.db")).expect("opens");
         migrate::migrate_to(schema, &session, Timestamp::from_unix_seconds(1), || Ok(()))
             .expect("steps");
         let names = session
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn nothing_comes_before_what_it_belongs_to() {
         let folder = tempfile::tempdir().expect("a folder");
-        let session = Session::loading(&folder.path().join("landfall.db")).expect("opens");
+        let session = Sqlite::loading(&folder.path().join("landfall.db")).expect("opens");
         migrate::migrate(&session, Timestamp::from_unix_seconds(1), || Ok(())).expect("steps");
         let place = |name: &str| TABLES.iter().position(|table| table.name == name);
         for (at, table) in TABLES.iter().enumerate() {

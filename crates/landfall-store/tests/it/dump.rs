@@ -22,7 +22,7 @@ use landfall_core::registration::operation::Progress;
 use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::dump::{BackupError, RestoreError, Restored, Rows, Traces, backup, restore};
 use landfall_store::secret::SealingKey;
 
@@ -64,7 +64,7 @@ fn refused_with(bytes: &[u8], key: &SealingKey) -> RestoreError {
 }
 
 /// Puts at least one row into every table.
-async fn fill(store: &SqliteStore) {
+async fn fill(store: &SqlStore) {
     let samples = Samples::new(&Drawn);
     let scope = with_service(store).await;
     let group = AttestationMechanism::SymmetricKey(samples.keys());
@@ -193,7 +193,7 @@ async fn a_backup_of_an_older_schema_is_brought_up_to_date() {
 }
 
 /// What was restored takes more.
-async fn fill_more(store: &SqliteStore) {
+async fn fill_more(store: &SqlStore) {
     let scope = with_service(store).await;
     let one = Samples::new(&Drawn).registration("later", None);
     write(

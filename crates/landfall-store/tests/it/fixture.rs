@@ -16,7 +16,7 @@ use landfall_core::id::IdScope;
 use landfall_core::store::{Change, CommitError, Expect, Store, Write};
 use landfall_hub::store::HubWrite;
 use landfall_store::secret::SealingKey;
-use landfall_store::{OpenError, SqliteStore};
+use landfall_store::{OpenError, SqlStore};
 use tempfile::TempDir;
 
 /// Moves on by a second whenever it is asked.
@@ -44,8 +44,8 @@ pub(crate) fn sealing_key() -> SealingKey {
     SealingKey::from_bytes(&[42; 32]).expect("32 bytes")
 }
 
-pub(crate) fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(
+pub(crate) fn open(path: &Path) -> Result<SqlStore, OpenError> {
+    SqlStore::sqlite(
         path,
         sealing_key(),
         Arc::new(Ticking::default()),
@@ -68,7 +68,7 @@ impl Folder {
         self.0.path()
     }
 
-    pub(crate) fn open(&self) -> SqliteStore {
+    pub(crate) fn open(&self) -> SqlStore {
         open(&self.database()).expect("opens")
     }
 }
@@ -84,17 +84,17 @@ pub(crate) fn bytes_in(folder: &Path) -> Vec<u8> {
 }
 
 /// Commits one change of provisioning records.
-pub(crate) async fn write(store: &SqliteStore, write: Write) -> Result<(), CommitError> {
+pub(crate) async fn write(store: &SqlStore, write: Write) -> Result<(), CommitError> {
     only(store.commit(vec![Change::of(write)]).await)
 }
 
 /// Commits one change of hub records.
-pub(crate) async fn hub_write(store: &SqliteStore, write: HubWrite) -> Result<(), CommitError> {
+pub(crate) async fn hub_write(store: &SqlStore, write: HubWrite) -> Result<(), CommitError> {
     only(store.commit(vec![Change::of_hub(vec![write])]).await)
 }
 
 /// Commits one change that an operator answers for.
-pub(crate) async fn write_by_operator(store: &SqliteStore, change: Change<HubWrite>) {
+pub(crate) async fn write_by_operator(store: &SqlStore, change: Change<HubWrite>) {
     let author = Author::server(Timestamp::from_unix_seconds(1_700_000_000), &Drawn);
     only(store.commit(vec![change.by(author)]).await).expect("kept");
 }
@@ -105,7 +105,7 @@ fn only(mut answers: Vec<Result<(), CommitError>>) -> Result<(), CommitError> {
 }
 
 /// Makes the service whose registrations a test writes.
-pub(crate) async fn with_service(store: &SqliteStore) -> IdScope {
+pub(crate) async fn with_service(store: &SqlStore) -> IdScope {
     let service = Samples::new(&Drawn).service("0neA");
     let scope = service.id_scope.clone();
     write(

@@ -15,7 +15,7 @@ use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Hub, Modu
 use landfall_hub::policy::default_policies;
 use landfall_hub::store::{DeviceCounts, HubExpect, HubSelection, HubStore, HubWrite};
 use landfall_hub::twin::{Twin, TwinSection};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 
 use crate::fixture::{Drawn, Folder, hub_write};
 
@@ -81,7 +81,7 @@ pub(crate) fn module(device: &str, id: &str) -> Module {
     }
 }
 
-async fn with_hub(store: &SqliteStore) -> HubHostName {
+async fn with_hub(store: &SqlStore) -> HubHostName {
     let hub = hub("Hub.example");
     let name = hub.host_name.clone();
     hub_write(store, HubWrite::PutHub(Box::new(hub), HubExpect::Absent))
@@ -427,7 +427,7 @@ fn selection(terms: &[IndexedTerm], after: Option<(&str, &str)>, limit: usize) -
     }
 }
 
-async fn device_ids(store: &SqliteStore, hub: &HubHostName, wanted: &HubSelection) -> Vec<String> {
+async fn device_ids(store: &SqlStore, hub: &HubHostName, wanted: &HubSelection) -> Vec<String> {
     let devices = store.devices(hub, wanted).await.expect("reads");
     devices
         .into_iter()
@@ -435,7 +435,7 @@ async fn device_ids(store: &SqliteStore, hub: &HubHostName, wanted: &HubSelectio
         .collect()
 }
 
-async fn module_ids(store: &SqliteStore, hub: &HubHostName, wanted: &HubSelection) -> Vec<String> {
+async fn module_ids(store: &SqlStore, hub: &HubHostName, wanted: &HubSelection) -> Vec<String> {
     let modules = store.modules(hub, wanted).await.expect("reads");
     modules
         .into_iter()

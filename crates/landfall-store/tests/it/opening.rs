@@ -10,7 +10,7 @@ use std::sync::Arc;
 use landfall_core::conformance::Samples;
 use landfall_core::store::{Expect, Store, Write};
 use landfall_store::secret::SealingKey;
-use landfall_store::{OpenError, SqliteStore};
+use landfall_store::{OpenError, SqlStore};
 use rusqlite::Connection;
 
 use crate::fixture::{Drawn, Folder, Ticking, open, with_service, write};
@@ -85,7 +85,7 @@ async fn another_sealing_key_is_refused() {
     let folder = Folder::new();
     folder.open().close().await;
     let other = SealingKey::generate(&Drawn);
-    let refused = SqliteStore::open(
+    let refused = SqlStore::sqlite(
         folder.database(),
         other,
         Arc::new(Ticking::default()),
@@ -122,7 +122,7 @@ async fn many_may_open_a_new_database_at_once() {
     for _ in 0..5 {
         let folder = Folder::new();
         let path = folder.database();
-        let stores: Vec<SqliteStore> = std::thread::scope(|scope| {
+        let stores: Vec<SqlStore> = std::thread::scope(|scope| {
             let openers: Vec<_> = (0..6).map(|_| scope.spawn(|| open(&path))).collect();
             openers
                 .into_iter()

@@ -19,14 +19,14 @@ use landfall_hub::query::{
 };
 use landfall_hub::store::{HubExpect, HubWrite};
 use landfall_hub::twin::{Twin, TwinContent};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 
 use crate::registry::{Counting, Noon};
 
 /// A store with one hub, in a folder that goes with it.
 struct House {
-    store: SqliteStore,
+    store: SqlStore,
     hub: HubHostName,
     _folder: tempfile::TempDir,
 }
@@ -36,7 +36,7 @@ impl House {
     async fn with(devices: Vec<Device>, modules: Vec<Module>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let entropy: Arc<dyn Entropy> = Arc::new(Counting(AtomicU64::new(1)));
-        let store = SqliteStore::open(
+        let store = SqlStore::sqlite(
             folder.path().join("landfall.db"),
             SealingKey::generate(&*entropy),
             Arc::new(Noon),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use landfall_core::clock::{Clock, Entropy, Timestamp};
 use landfall_hub::conformance::registry_suite;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 
 pub(crate) struct Noon;
@@ -34,7 +34,7 @@ async fn sqlite_keeps_the_promise_of_the_identity_registry() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock: Arc<dyn Clock> = Arc::new(Noon);
     let entropy: Arc<dyn Entropy> = Arc::new(Counting(AtomicU64::new(1)));
-    let store = SqliteStore::open(
+    let store = SqlStore::sqlite(
         folder.path().join("landfall.db"),
         SealingKey::generate(&*entropy),
         Arc::clone(&clock),

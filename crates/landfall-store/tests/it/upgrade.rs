@@ -18,7 +18,7 @@ use landfall_core::id::{HubHostName, IdScope, RegistrationId};
 use landfall_core::store::{Change, Expect, Selection, Store, Write};
 use landfall_hub::device::DeviceAuthentication;
 use landfall_hub::store::{HubSelection, HubStore};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -46,10 +46,10 @@ fn load(folder: &Folder, schema: &str) {
         .expect("statements");
 }
 
-fn opened(folder: &Folder, schema: &str) -> SqliteStore {
+fn opened(folder: &Folder, schema: &str) -> SqlStore {
     let text = std::fs::read_to_string(fixture(schema).join("sealing.key")).expect("a key");
     let key = STANDARD.decode(text.trim()).expect("base64");
-    SqliteStore::open(
+    SqlStore::sqlite(
         folder.database(),
         SealingKey::from_bytes(&key).expect("32 bytes"),
         Arc::new(Ticking::default()),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use anyhow::Context;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use tokio::net::TcpListener;
 
 use super::{names, ready};
@@ -170,7 +170,7 @@ fn refused(bind: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
 /// When the server is stopping, or the database cannot be read.
 pub async fn open_doors(
     running: &Running,
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     socket: TcpListener,
 ) -> anyhow::Result<()> {
     let first = running.listen_on(socket).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use landfall_core::store::Store as _;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use tokio::sync::mpsc;
 
 use super::names::hub_of;
@@ -17,7 +17,7 @@ use crate::stop::Stop;
 
 /// Writes `dev.json` anew at every change, until the server stops.
 pub async fn run(
-    backend: Backend<SqliteStore>,
+    backend: Backend<SqlStore>,
     folder: Arc<DataFolder>,
     mut place: Place,
     mut changes: mpsc::Receiver<Change>,
@@ -44,7 +44,7 @@ pub async fn run(
 /// What a program needs, as it is now. Without a service, what was stays: the control token in it
 /// makes the next one.
 async fn write(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     folder: &DataFolder,
     place: &mut Place,
 ) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use landfall_core::service::ProvisioningService;
 use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_hub::device::Hub;
 use landfall_hub::store::HubStore;
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use rustls_pki_types::ServerName;
 
 use super::place::needs_no_look_up;
@@ -55,7 +55,7 @@ pub fn announced(hosts: &[String]) -> anyhow::Result<Vec<String>> {
 /// # Errors
 /// When the names do not go with the address or with the hub that the folder has.
 pub async fn first_service(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     bind: IpAddr,
     hosts: &[String],
     chance: &Chance,
@@ -107,7 +107,7 @@ fn first_names(bind: IpAddr, hosts: &[String]) -> anyhow::Result<Names> {
 }
 
 async fn renamed(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     service: ProvisioningService,
     host: &str,
 ) -> anyhow::Result<ProvisioningService> {
@@ -126,7 +126,7 @@ async fn renamed(
 }
 
 /// The address that the first service's hub has for a name; none when it has another, or there is none.
-pub async fn made_for(backend: &Backend<SqliteStore>) -> anyhow::Result<Option<IpAddr>> {
+pub async fn made_for(backend: &Backend<SqlStore>) -> anyhow::Result<Option<IpAddr>> {
     let services = backend.store.services().await?;
     let first = services.iter().min_by_key(|service| service.created);
     let hub = first.and_then(|service| service.linked_hubs.first());
@@ -135,7 +135,7 @@ pub async fn made_for(backend: &Backend<SqliteStore>) -> anyhow::Result<Option<I
 
 /// The embedded hub that `service` assigns to.
 pub async fn hub_of(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     service: &ProvisioningService,
 ) -> anyhow::Result<Hub> {
     for linked in &service.linked_hubs {
@@ -150,7 +150,7 @@ pub async fn hub_of(
 }
 
 /// The names that services and hubs of the data folder go by.
-pub async fn recorded(backend: &Backend<SqliteStore>) -> anyhow::Result<BTreeSet<String>> {
+pub async fn recorded(backend: &Backend<SqlStore>) -> anyhow::Result<BTreeSet<String>> {
     let services = backend.store.services().await?;
     let hubs = backend.store.hubs().await?;
     let services = services.into_iter().map(|service| service.host_name);
@@ -161,7 +161,7 @@ pub async fn recorded(backend: &Backend<SqliteStore>) -> anyhow::Result<BTreeSet
 /// All names that the certificate must hold: those of the data folder, those that were given, and
 /// those of this machine.
 pub async fn certified(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     bind: IpAddr,
     hosts: &[String],
 ) -> anyhow::Result<BTreeSet<String>> {
@@ -177,7 +177,7 @@ pub async fn certified(
 /// The names that need a look-up, which this machine may know or not: those that were given, and those
 /// that the data folder has from earlier.
 pub async fn to_be_looked_up(
-    backend: &Backend<SqliteStore>,
+    backend: &Backend<SqlStore>,
     hosts: Vec<String>,
 ) -> anyhow::Result<Vec<String>> {
     let recorded = recorded(backend).await?;

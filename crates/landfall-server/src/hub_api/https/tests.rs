@@ -10,7 +10,7 @@ use landfall_core::sas::sign;
 use landfall_core::store::{Change, Store};
 use landfall_hub::policy::default_policies;
 use landfall_hub::store::{HubExpect, HubWrite};
-use landfall_store::SqliteStore;
+use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
 use landfall_wire::route::{self, Route};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const HOST: &str = "127.0.0.1";
 
 /// A server with one hub, and its operator.
 struct Desk {
-    backend: Backend<SqliteStore>,
+    backend: Backend<SqlStore>,
     hubs: Vec<Hub>,
     _folder: tempfile::TempDir,
 }
@@ -58,7 +58,7 @@ impl Desk {
         let folder = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let store = SqliteStore::open(
+        let store = SqlStore::sqlite(
             folder.path().join("landfall.db"),
             SealingKey::generate(&*entropy),
             Arc::clone(&clock),

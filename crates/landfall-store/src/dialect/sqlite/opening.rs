@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Durability, Fault, Session};
+use crate::dialect::{Durability, Fault, Session, Sqlite};
 
 /// How long a connection waits for another process to let go of the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Session {
+impl Sqlite {
     /// Opens the one connection that writes, and makes the database when there is none.
-    pub(crate) fn writing(path: &Path, durability: Durability) -> Result<Self, Fault> {
+    pub(crate) fn writing(path: &Path, durability: Durability) -> Result<Session, Fault> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -33,16 +33,16 @@ impl Session {
              PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY",
         )?;
         connection.set_prepared_statement_cache_capacity(128);
-        let session = Session {
+        let sqlite = Sqlite {
             connection,
             durability,
         };
-        session.durably()?;
-        Ok(session)
+        sqlite.durably()?;
+        Ok(Session::Sqlite(sqlite))
     }
 
     /// Opens a connection that only reads.
-    pub(crate) fn reading(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn reading(path: &Path) -> Result<Session, Fault> {
         // A read-only handle could not recover the write-ahead log after a crash.
         let connection = Connection::open_with_flags(
             path,
@@ -54,22 +54,22 @@ impl Session {
              PRAGMA temp_store = MEMORY",
         )?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Session {
+        Ok(Session::Sqlite(Sqlite {
             connection,
             durability: Durability::Disk,
-        })
+        }))
     }
 
     /// Opens a connection that reads everything once, and so keeps none of it in memory.
-    pub(crate) fn copying(path: &Path) -> Result<Self, Fault> {
-        let session = Session::reading(path)?;
+    pub(crate) fn copying(path: &Path) -> Result<Session, Fault> {
+        let session = Sqlite::reading(path)?;
         session.execute_script("PRAGMA mmap_size = 0")?;
         Ok(session)
     }
 
     /// Opens a new database that is loaded from one end to the other, and thrown away when that fails:
     /// nothing of it is durable before the file itself is made so.
-    pub(crate) fn loading(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn loading(path: &Path) -> Result<Session, Fault> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -80,10 +80,10 @@ impl Session {
             "PRAGMA page_size = 8192; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
              PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY",
         )?;
-        Ok(Session {
+        Ok(Session::Sqlite(Sqlite {
             connection,
             durability: Durability::Process,
-        })
+        }))
     }
 }
 

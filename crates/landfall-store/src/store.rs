@@ -1,4 +1,4 @@
-//! The store on SQLite: opening, closing, and the two ports. Point reads run where they are asked,
+//! The store: opening, closing, and the two ports. On SQLite point reads run where they are asked,
 //! since they take microseconds; listings run beside the callers.
 
 mod port;
@@ -16,7 +16,7 @@ use landfall_core::store::{CommitError, ReadError};
 use tokio::sync::oneshot;
 
 use crate::commit::{Request, Writer, closed};
-use crate::dialect::{Durability, Fault, Read, Session};
+use crate::dialect::{Durability, Fault, Read, Session, Sqlite};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
 
@@ -62,40 +62,40 @@ pub enum OpenError {
 
 /// Everything, in one SQLite file.
 ///
-/// Dropping it finishes what is queued in the background; [`SqliteStore::close`] waits for that.
-pub struct SqliteStore {
+/// Dropping it finishes what is queued in the background; [`SqlStore::close`] waits for that.
+pub struct SqlStore {
     readers: Arc<Readers>,
     requests: Sender<Request>,
     commits: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Opens the database at `path`, makes it when there is none, and brings its schema up to date.
     ///
     /// # Errors
     /// [`OpenError`] when a newer build made it, the sealing key is another, or the file cannot be
     /// read and written.
-    pub fn open(
+    pub fn sqlite(
         path: impl AsRef<Path>,
         sealing_key: SealingKey,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-    ) -> Result<SqliteStore, OpenError> {
-        Self::open_as(path, sealing_key, clock, entropy, Durability::Disk)
+    ) -> Result<SqlStore, OpenError> {
+        Self::sqlite_as(path, sealing_key, clock, entropy, Durability::Disk)
     }
 
     /// The same, for whoever can do with less than the disk's promise.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`].
-    pub fn open_as(
+    /// As [`SqlStore::sqlite`].
+    pub fn sqlite_as(
         path: impl AsRef<Path>,
         sealing_key: SealingKey,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         durability: Durability,
-    ) -> Result<SqliteStore, OpenError> {
+    ) -> Result<SqlStore, OpenError> {
         let path = path.as_ref().to_owned();
         let unavailable = |fault: Fault| OpenError::Unavailable {
             path: path.clone(),
@@ -103,7 +103,7 @@ impl SqliteStore {
         };
         let sealer = Arc::new(Sealer::new(&sealing_key, entropy).map_err(unavailable)?);
         keep_private(&path).map_err(|error| unavailable(Fault::Database(error.to_string())))?;
-        let session = Session::writing(&path, durability).map_err(unavailable)?;
+        let session = Sqlite::writing(&path, durability).map_err(unavailable)?;
         let mut misfit = None;
         let migrated = migrate::migrate(&session, clock.now(), || {
             misfit = check_key(&session, &sealer)?;
@@ -119,7 +119,7 @@ impl SqliteStore {
         }
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer::new(
-            path.clone(),
+            (path.clone(), durability),
             session,
             Arc::clone(&sealer),
             Arc::clone(&commits),
@@ -129,7 +129,7 @@ impl SqliteStore {
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|e| unavailable(Fault::Database(e.to_string())))?;
-        Ok(SqliteStore {
+        Ok(SqlStore {
             readers: Arc::new(Readers {
                 path,
                 sealer,
@@ -167,27 +167,23 @@ impl SqliteStore {
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Answers a read of a few rows, here and now.
-    fn point<T>(&self, read: &Read<'_, T>) -> Result<Option<T>, ReadError> {
-        self.readers
-            .with(|session, sealer| session.one(read, sealer))
+    /// The first row of a read of a few rows.
+    async fn one<T>(&self, read: &Read<'_, T>) -> Result<Option<T>, ReadError> {
+        self.readers.one(read)
     }
 
-    /// Answers a read of many rows on a thread that may wait.
-    async fn listing<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Session, &Sealer) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let readers = Arc::clone(&self.readers);
-        tokio::task::spawn_blocking(move || readers.with(work))
+    /// All rows of a read.
+    async fn all<T: Send + 'static>(&self, read: Read<'_, T>) -> Result<Vec<T>, ReadError> {
+        let (readers, read) = (Arc::clone(&self.readers), read.into_owned());
+        tokio::task::spawn_blocking(move || readers.all(&read))
             .await
             .map_err(|e| ReadError(e.to_string()))?
     }
 }
 
-impl std::fmt::Debug for SqliteStore {
+impl std::fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SqliteStore({})", self.readers.path.display())
+        write!(f, "SqlStore({})", self.readers.path.display())
     }
 }
 
@@ -238,6 +234,16 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Here and now: it takes microseconds.
+    fn one<T>(&self, read: &Read<'_, T>) -> Result<Option<T>, ReadError> {
+        self.with(|session, sealer| session.one(read, sealer))
+    }
+
+    /// On a thread that may wait.
+    fn all<T>(&self, read: &Read<'_, T>) -> Result<Vec<T>, ReadError> {
+        self.with(|session, sealer| session.all(read, sealer))
+    }
+
     fn with<T>(
         &self,
         work: impl FnOnce(&Session, &Sealer) -> Result<T, Fault>,
@@ -245,7 +251,7 @@ impl Readers {
         let idle = self.idle().pop();
         let session = match idle {
             Some(session) => Ok(session),
-            None => Session::reading(&self.path),
+            None => Sqlite::reading(&self.path),
         };
         // A connection whose read failed is not used again.
         let (session, found) = session

@@ -19,7 +19,7 @@ use landfall_hub::device::{Device, Hub, Module};
 use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
 
-use super::SqliteStore;
+use super::SqlStore;
 use crate::commit::{Request, closed};
 use crate::{
     audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
@@ -32,7 +32,7 @@ fn read_error(error: CommitError) -> ReadError {
     }
 }
 
-impl Store for SqliteStore {
+impl Store for SqlStore {
     type HubWrite = HubWrite;
     type HubRecord = HubRecord;
 
@@ -59,20 +59,16 @@ impl Store for SqliteStore {
     }
 
     async fn services(&self) -> Result<Vec<ProvisioningService>, ReadError> {
-        self.listing(|session, sealer| session.all(&services::all(), sealer))
-            .await
+        self.all(services::all()).await
     }
 
     async fn service(&self, scope: &IdScope) -> Result<Option<ProvisioningService>, ReadError> {
-        self.point(&services::one(scope))
+        self.one(&services::one(scope)).await
     }
 
     async fn contents(&self, scope: &IdScope) -> Result<Contents, ReadError> {
-        let scope = scope.clone();
-        let contents = self
-            .listing(move |session, sealer| session.one(&services::contents(&scope), sealer))
-            .await?;
-        Ok(contents.unwrap_or_default())
+        let contents = self.all(services::contents(scope)).await?;
+        Ok(contents.into_iter().next().unwrap_or_default())
     }
 
     async fn individual(
@@ -80,7 +76,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         id: &RegistrationId,
     ) -> Result<Option<IndividualEnrollment>, ReadError> {
-        self.point(&enrollments::individual(scope, id))
+        self.one(&enrollments::individual(scope, id)).await
     }
 
     async fn group(
@@ -88,7 +84,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         id: &EnrollmentGroupId,
     ) -> Result<Option<EnrollmentGroup>, ReadError> {
-        self.point(&enrollments::group(scope, id))
+        self.one(&enrollments::group(scope, id)).await
     }
 
     async fn individuals(
@@ -96,11 +92,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         selection: &Selection,
     ) -> Result<Vec<IndividualEnrollment>, ReadError> {
-        let (scope, selection) = (scope.clone(), selection.clone());
-        self.listing(move |session, sealer| {
-            session.all(&enrollments::individuals(&scope, &selection), sealer)
-        })
-        .await
+        self.all(enrollments::individuals(scope, selection)).await
     }
 
     async fn groups(
@@ -108,11 +100,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         selection: &Selection,
     ) -> Result<Vec<EnrollmentGroup>, ReadError> {
-        let (scope, selection) = (scope.clone(), selection.clone());
-        self.listing(move |session, sealer| {
-            session.all(&enrollments::groups(&scope, &selection), sealer)
-        })
-        .await
+        self.all(enrollments::groups(scope, selection)).await
     }
 
     async fn groups_by_kind(
@@ -120,17 +108,11 @@ impl Store for SqliteStore {
         scope: &IdScope,
         kind: AttestationKind,
     ) -> Result<Vec<EnrollmentGroup>, ReadError> {
-        let scope = scope.clone();
-        self.listing(move |session, sealer| {
-            session.all(&enrollments::groups_by_kind(&scope, kind), sealer)
-        })
-        .await
+        self.all(enrollments::groups_by_kind(scope, kind)).await
     }
 
     async fn certificates(&self, scope: &IdScope) -> Result<Vec<CaCertificate>, ReadError> {
-        let scope = scope.clone();
-        self.listing(move |session, sealer| session.all(&certificates::all(&scope), sealer))
-            .await
+        self.all(certificates::all(scope)).await
     }
 
     async fn certificate(
@@ -138,7 +120,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         name: &CertificateName,
     ) -> Result<Option<CaCertificate>, ReadError> {
-        self.point(&certificates::one(scope, name))
+        self.one(&certificates::one(scope, name)).await
     }
 
     async fn registration(
@@ -146,7 +128,7 @@ impl Store for SqliteStore {
         scope: &IdScope,
         id: &RegistrationId,
     ) -> Result<Option<Registration>, ReadError> {
-        self.point(&registrations::one(scope, id))
+        self.one(&registrations::one(scope, id)).await
     }
 
     async fn registrations_of_group(
@@ -155,11 +137,8 @@ impl Store for SqliteStore {
         group: &EnrollmentGroupId,
         selection: &Selection,
     ) -> Result<Vec<Registration>, ReadError> {
-        let (scope, group, selection) = (scope.clone(), group.clone(), selection.clone());
-        self.listing(move |session, sealer| {
-            session.all(&registrations::of_group(&scope, &group, &selection), sealer)
-        })
-        .await
+        self.all(registrations::of_group(scope, group, selection))
+            .await
     }
 
     async fn operation(
@@ -167,12 +146,11 @@ impl Store for SqliteStore {
         scope: &IdScope,
         id: &OperationId,
     ) -> Result<Option<Operation>, ReadError> {
-        self.point(&operations::one(scope, id))
+        self.one(&operations::one(scope, id)).await
     }
 
     async fn unfinished_operations(&self, limit: usize) -> Result<Vec<Operation>, ReadError> {
-        self.listing(move |session, sealer| session.all(&operations::unfinished(limit), sealer))
-            .await
+        self.all(operations::unfinished(limit)).await
     }
 
     async fn purge_operations(&self, before: Timestamp, limit: usize) -> Result<usize, ReadError> {
@@ -202,7 +180,7 @@ impl Store for SqliteStore {
     }
 
     async fn trace(&self, id: &TrackingId) -> Result<Option<DecisionTrace>, ReadError> {
-        self.point(&traces::one(id))
+        self.one(&traces::one(id)).await
     }
 
     async fn traces_of(
@@ -211,20 +189,12 @@ impl Store for SqliteStore {
         registration_id: &str,
         limit: usize,
     ) -> Result<Vec<DecisionTrace>, ReadError> {
-        let (scope, registration_id) = (scope.clone(), registration_id.to_owned());
-        self.listing(move |session, sealer| {
-            session.all(
-                &traces::of_registration(&scope, &registration_id, limit),
-                sealer,
-            )
-        })
-        .await
+        self.all(traces::of_registration(scope, registration_id, limit))
+            .await
     }
 
     async fn audit(&self, search: &Search) -> Result<Vec<Kept<HubRecord>>, ReadError> {
-        let search = search.clone();
-        self.listing(move |session, sealer| session.all(&audit::search(&search), sealer))
-            .await
+        self.all(audit::search(search)).await
     }
 
     async fn purge_audit(&self, before: Timestamp, limit: usize) -> Result<usize, ReadError> {
@@ -245,18 +215,17 @@ impl Store for SqliteStore {
     }
 }
 
-impl HubStore for SqliteStore {
+impl HubStore for SqlStore {
     async fn hubs(&self) -> Result<Vec<Hub>, ReadError> {
-        self.listing(|session, sealer| session.all(&hubs::all(), sealer))
-            .await
+        self.all(hubs::all()).await
     }
 
     async fn hub(&self, hub: &HubHostName) -> Result<Option<Hub>, ReadError> {
-        self.point(&hubs::one(hub))
+        self.one(&hubs::one(hub)).await
     }
 
     async fn device(&self, hub: &HubHostName, id: &DeviceId) -> Result<Option<Device>, ReadError> {
-        self.point(&devices::device(hub, id))
+        self.one(&devices::device(hub, id)).await
     }
 
     async fn devices(
@@ -264,11 +233,7 @@ impl HubStore for SqliteStore {
         hub: &HubHostName,
         selection: &HubSelection,
     ) -> Result<Vec<Device>, ReadError> {
-        let (hub, selection) = (hub.clone(), selection.clone());
-        self.listing(move |session, sealer| {
-            session.all(&devices::devices(&hub, &selection), sealer)
-        })
-        .await
+        self.all(devices::devices(hub, selection)).await
     }
 
     async fn module(
@@ -277,7 +242,7 @@ impl HubStore for SqliteStore {
         device: &DeviceId,
         id: &ModuleId,
     ) -> Result<Option<Module>, ReadError> {
-        self.point(&devices::module(hub, device, id))
+        self.one(&devices::module(hub, device, id)).await
     }
 
     async fn modules_of(
@@ -285,11 +250,7 @@ impl HubStore for SqliteStore {
         hub: &HubHostName,
         device: &DeviceId,
     ) -> Result<Vec<Module>, ReadError> {
-        let (hub, device) = (hub.clone(), device.clone());
-        self.listing(move |session, sealer| {
-            session.all(&devices::modules_of(&hub, &device), sealer)
-        })
-        .await
+        self.all(devices::modules_of(hub, device)).await
     }
 
     async fn modules(
@@ -297,18 +258,11 @@ impl HubStore for SqliteStore {
         hub: &HubHostName,
         selection: &HubSelection,
     ) -> Result<Vec<Module>, ReadError> {
-        let (hub, selection) = (hub.clone(), selection.clone());
-        self.listing(move |session, sealer| {
-            session.all(&devices::modules(&hub, &selection), sealer)
-        })
-        .await
+        self.all(devices::modules(hub, selection)).await
     }
 
     async fn device_counts(&self, hub: &HubHostName) -> Result<DeviceCounts, ReadError> {
-        let hub = hub.clone();
-        let counts = self
-            .listing(move |session, sealer| session.one(&hubs::counts(&hub), sealer))
-            .await?;
-        Ok(counts.unwrap_or_default())
+        let counts = self.all(hubs::counts(hub)).await?;
+        Ok(counts.into_iter().next().unwrap_or_default())
     }
 }
