@@ -63,6 +63,22 @@ impl Endpoint {
         self
     }
 
+    /// The addresses that it leads to: those that are known, else what the host resolves to.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`] when the host cannot be resolved.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ClientError> {
+        if !self.through.is_empty() {
+            return Ok(self.through.clone());
+        }
+        let resolved = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let resolved = resolved.map_err(|cause| ClientError::Connect {
+            endpoint: self.clone(),
+            cause,
+        })?;
+        Ok(resolved.collect())
+    }
+
     /// The value of the `Host` header: without the port when it is 443.
     fn authority(&self) -> String {
         let host = if self.host.contains(':') {

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod bench;
 pub mod ca;
 pub mod cert;
 pub mod connect;
@@ -150,6 +151,11 @@ pub enum Command {
     /// Print the manual page, or write the pages of all commands
     #[command(after_help = "Example:\n  landfall man --out ~/.local/share/man/man1")]
     Man(shell::ManOptions),
+    /// Measure how many devices a server of this machine registers in a second
+    #[command(
+        after_help = "Example:\n  landfall bench --poll\n  landfall bench --attestation x509 --count 5000 --json"
+    )]
+    Bench(Box<bench::BenchCommand>),
     /// Print a page of the reference
     #[command(hide = true, after_help = "Example:\n  landfall reference cli")]
     Reference {
@@ -200,6 +206,7 @@ impl Command {
             Command::Explain(command) => command.connect.json,
             Command::Audit(command) => command.connect.json || command.jsonl,
             Command::Ready(_) => false,
+            Command::Bench(command) => command.connect.json,
         }
     }
 
@@ -229,6 +236,7 @@ impl Command {
             Command::Explain(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Ready(command) => command.run().await,
+            Command::Bench(command) => command.run().await,
             Command::Completions(options) => shell::completions(&options),
             Command::Man(options) => shell::man(&options),
             Command::Reference { page } => {

@@ -119,6 +119,15 @@ impl Session {
     }
 }
 
+/// How an endpoint is reached, and whom to trust there.
+#[derive(Clone)]
+pub struct Road {
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// Settings that trust the server there.
+    pub tls: Arc<ClientConfig>,
+}
+
 /// A bearer session with the server's control plane, and the service it is about.
 pub struct Control {
     /// The connection.
@@ -294,6 +303,18 @@ impl Connect {
         let by_hand = self.is_by_hand(SERVICE_STRING)?;
         let (endpoint, tls) = self.road(endpoint_of(&string), by_hand)?;
         Ok(Caller::new(endpoint, string, tls))
+    }
+
+    /// The server that is named by hand, when one is.
+    pub fn named_server(&self) -> Result<Option<Endpoint>, Failure> {
+        self.server.as_deref().map(server_endpoint).transpose()
+    }
+
+    /// How the service that `string` names is reached by a caller without its credential: a device.
+    pub fn road_to(&self, string: &ConnectionString) -> Result<Road, Failure> {
+        let by_hand = self.is_by_hand(SERVICE_STRING)?;
+        let (endpoint, tls) = self.road(endpoint_of(string), by_hand)?;
+        Ok(Road { endpoint, tls })
     }
 
     fn client(&self, endpoint: Endpoint, by_hand: bool) -> Result<Client, Failure> {

@@ -59,11 +59,16 @@ impl Limits {
         fitting
     }
 
+    /// How many files this process may open, when that can be read.
+    pub fn open_files() -> Option<usize> {
+        let text = std::fs::read_to_string("/proc/self/limits").ok()?;
+        most_open_files(&text)
+    }
+
     /// The same without a word, for a server that few call.
     #[must_use]
     pub fn fitting(self) -> Self {
-        let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        match most_open_files(&text) {
+        match Self::open_files() {
             Some(files) if self.connections + OTHER_FILES > files => {
                 let connections = files.saturating_sub(OTHER_FILES).max(1);
                 Limits {

@@ -36,6 +36,18 @@ pub fn delete_device(authorization: &Authorization, id: &str) -> Request {
         .done()
 }
 
+/// Removes device identities in one bulk call, each in whatever state it is; its result names those
+/// that stay.
+pub fn delete_devices(authorization: &Authorization, ids: &[&str]) -> Request {
+    let records: Vec<_> = ids
+        .iter()
+        .map(|id| json!({ "id": id, "importMode": "delete" }))
+        .collect();
+    draft(Method::POST, &["devices"], authorization)
+        .json(&json!(records))
+        .done()
+}
+
 /// Asks for the next page of what `query` picks.
 pub fn query(authorization: &Authorization, query: &str, pages: &Pages) -> Request {
     pages
@@ -56,6 +68,7 @@ mod tests {
         for (request, wanted) in [
             (device(&who, "$edge/1"), HubRoute::Device("$edge/1".into())),
             (twin(&who, "Dev 1"), HubRoute::Twin("Dev 1".into())),
+            (delete_devices(&who, &["a", "b"]), HubRoute::Devices),
             (
                 query(&who, "SELECT * FROM devices", &pages),
                 HubRoute::Query,
