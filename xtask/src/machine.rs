@@ -21,9 +21,10 @@ struct Need {
     debian: &'static str,
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
+    Need::program("faketime", &["--version"], "faketime"),
     Need::program("fish", &["--version"], "fish"),
     Need::program("git", &["--version"], "git"),
     Need::program("man", &["--version"], "man-db"),

@@ -11,6 +11,7 @@ pub mod cert;
 pub mod connect;
 pub mod connection_string;
 pub mod dev;
+pub mod doctor;
 pub mod enrollment;
 pub mod env;
 pub mod explain;
@@ -77,6 +78,9 @@ pub enum Command {
     /// Start a server by its configuration
     #[command(after_help = "Example:\n  landfall serve --config /etc/landfall/landfall.toml")]
     Serve(Box<serve::ServeOptions>),
+    /// Say what is amiss with this machine or a server's settings, and what to do about it
+    #[command(after_help = "Example:\n  landfall doctor --config /etc/landfall/landfall.toml")]
+    Doctor(Box<doctor::DoctorOptions>),
     /// Write everything a server keeps into one file; the server may run
     #[command(after_help = "Example:\n  landfall backup monday.backup --data /var/lib/landfall")]
     Backup(Box<backup::BackupOptions>),
@@ -190,6 +194,7 @@ impl Command {
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Reference { .. } => false,
+            Command::Doctor(options) => options.json,
             Command::Service(command) => command.connect.json,
             Command::LinkedHub(command) => command.connect.json,
             Command::Policy(command) => command.connect.json,
@@ -217,6 +222,7 @@ impl Command {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Command::Dev(options) => return dev::run(*options).await,
+            Command::Doctor(options) => return doctor::run(*options).await,
             Command::Serve(options) => serve::run(*options).await,
             Command::Backup(options) => backup::run(&options),
             Command::Restore(options) => restore::run(&options),

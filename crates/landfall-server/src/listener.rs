@@ -24,7 +24,7 @@ use landfall_wire::message::{Reply, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-pub use limits::{Limits, Slots};
+pub use limits::{Limits, OTHER_FILES, Slots, most_open_files};
 use stalled::Stalling;
 use unheaded::Exchanging;
 

@@ -50,6 +50,9 @@ impl Entropy for SystemEntropy {
 /// No build of this source is older. A clock that shows an earlier time is wrong.
 const BUILT_AFTER: &str = "2026-11-01T00:00:00Z";
 
+/// Twenty years: no program is used for longer without a newer one.
+const LONGEST_USE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+
 /// Says in the log when the machine's clock is wrong for certain, since every certificate and token
 /// would then be refused for a reason that is none of theirs.
 ///
@@ -63,8 +66,14 @@ pub fn warn_of_a_clock_behind(now: Timestamp) {
     }
 }
 
-fn is_behind(now: Timestamp) -> bool {
+/// Whether a clock shows a time before this program was made.
+pub fn is_behind(now: Timestamp) -> bool {
     Timestamp::parse(BUILT_AFTER).is_none_or(|built| now < built)
+}
+
+/// Whether a clock shows a time at which nobody runs a program of this age.
+pub fn is_ahead(now: Timestamp) -> bool {
+    Timestamp::parse(BUILT_AFTER).is_some_and(|built| now > built.plus(LONGEST_USE))
 }
 
 /// Waits for `span`.

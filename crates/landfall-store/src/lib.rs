@@ -4,7 +4,7 @@
 //! `landfall_hub::store::HubStore`. Each subject file says in portable SQL what it reads and
 //! writes; `dialect` runs it, `commit` gathers many callers' writes into one durable commit, `secret`
 //! seals keys, `migrate` brings the schema up to date, [`dump`] writes everything to a file and loads it
-//! again. The server opens one store and closes it last.
+//! again, [`examination`] tells of a database without using it. The server opens one store and closes it last.
 
 mod audit;
 mod certificates;
@@ -13,6 +13,7 @@ mod devices;
 mod dialect;
 pub mod dump;
 mod enrollments;
+pub mod examination;
 mod expectation;
 mod hubs;
 mod linked_hubs;

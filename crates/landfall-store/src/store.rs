@@ -198,27 +198,39 @@ pub(crate) fn keep_private(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
+/// Names the row of what is sealed to tell one key from another.
+const KEY_CHECK_ROW: [&str; 1] = ["key check"];
+
 /// Seals a known text when the database is new; gives the reason when an old one does not open.
 pub(crate) fn check_key(session: &Session, sealer: &Sealer) -> Result<Option<String>, Fault> {
-    const KEYS: [&str; 1] = ["key check"];
+    match key_opens(session, sealer)? {
+        Some(opened) => Ok(opened.err()),
+        None => {
+            session.execute(
+                "INSERT INTO store_facts (name, value) VALUES ('key check', $1)",
+                &[sealer
+                    .seal("store_facts", &KEY_CHECK_ROW, KEY_CHECK)?
+                    .into()],
+            )?;
+            Ok(None)
+        }
+    }
+}
+
+/// Whether the key opens what was sealed when the database was new, else why not; nothing when nothing was.
+pub(crate) fn key_opens(
+    session: &Session,
+    sealer: &Sealer,
+) -> Result<Option<Result<(), String>>, Fault> {
     let sealed = session.first(
         "SELECT value FROM store_facts WHERE name = 'key check'",
         &[],
         |row| Ok(row.bytes(0)?.unwrap_or_default().to_vec()),
     )?;
-    match sealed {
-        Some(blob) => Ok(sealer
-            .open("store_facts", &KEYS, &blob)
-            .err()
-            .map(|fault| fault.to_string())),
-        None => {
-            session.execute(
-                "INSERT INTO store_facts (name, value) VALUES ('key check', $1)",
-                &[sealer.seal("store_facts", &KEYS, KEY_CHECK)?.into()],
-            )?;
-            Ok(None)
-        }
-    }
+    Ok(sealed.map(|blob| {
+        let opened = sealer.open("store_facts", &KEY_CHECK_ROW, &blob);
+        opened.map(drop).map_err(|fault| fault.to_string())
+    }))
 }
 
 /// Connections that read. One is opened whenever all are in use.

@@ -95,24 +95,43 @@ fn endpoint(given: Option<&str>, data: &Path) -> Result<Endpoint, Failure> {
 
 /// Asks once.
 async fn ask(endpoint: &Endpoint) -> Result<(), Failure> {
-    let (ready, said) = timeout(PATIENCE, exchange(endpoint)).await.map_err(|_| {
-        Failure::from(ClientError::TimedOut {
-            endpoint: endpoint.clone(),
-            limit: PATIENCE,
-        })
-    })??;
-    if ready {
+    let said = asked(endpoint).await?;
+    if said.ready {
         return Ok(());
     }
     Err(Failure::new(
         Exit::Refused,
-        format!("the server at {endpoint} is not ready: {}", said.trim()),
+        format!(
+            "the server at {endpoint} is not ready: {}",
+            said.text.trim()
+        ),
         "see the server's log; a server that is stopping, or that cannot write its database, says so",
     ))
 }
 
-/// Whether `/readyz` answers with success, and what it says.
-async fn exchange(endpoint: &Endpoint) -> Result<(bool, String), ClientError> {
+/// What a server says of its readiness.
+pub struct Said {
+    /// Whether it can serve.
+    pub ready: bool,
+    /// Its words.
+    pub text: String,
+    /// Its clock, as HTTP writes it.
+    pub date: Option<String>,
+}
+
+/// Asks `/readyz` of the admin listener at `endpoint`, and does not wait long.
+///
+/// # Errors
+/// [`ClientError`] when nobody answers, or not in time.
+pub async fn asked(endpoint: &Endpoint) -> Result<Said, ClientError> {
+    let answer = timeout(PATIENCE, exchange(endpoint)).await;
+    answer.map_err(|_| ClientError::TimedOut {
+        endpoint: endpoint.clone(),
+        limit: PATIENCE,
+    })?
+}
+
+async fn exchange(endpoint: &Endpoint) -> Result<Said, ClientError> {
     let broken = |cause: Box<dyn std::error::Error + Send + Sync>| ClientError::Broken {
         endpoint: endpoint.clone(),
         cause,
@@ -139,8 +158,12 @@ async fn exchange(endpoint: &Endpoint) -> Result<(bool, String), ClientError> {
         .into_parts();
     let said = Limited::new(body, LARGEST_ANSWER).collect().await;
     let said = said.map_err(broken)?.to_bytes();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    Ok((head.status.is_success(), said))
+    let date = head.headers.get(http::header::DATE);
+    Ok(Said {
+        ready: head.status.is_success(),
+        text: String::from_utf8_lossy(&said).into_owned(),
+        date: date.and_then(|date| Some(date.to_str().ok()?.to_owned())),
+    })
 }
 
 #[cfg(test)]

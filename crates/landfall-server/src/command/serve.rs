@@ -4,6 +4,8 @@ mod announcement;
 mod check;
 mod doors;
 
+pub use self::doors::remedy;
+
 use std::sync::Arc;
 
 use clap::Args;

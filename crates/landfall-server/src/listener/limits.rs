@@ -40,7 +40,7 @@ impl Default for Limits {
 }
 
 /// Open files that are not connections: the database, listeners, logs, and some to spare.
-const OTHER_FILES: usize = 128;
+pub const OTHER_FILES: usize = 128;
 
 impl Limits {
     /// The same bounds with no more connections than this process may open files for, saying so in
@@ -83,7 +83,7 @@ impl Limits {
 }
 
 /// The soft limit of open files in the text that Linux gives of a process's limits.
-fn most_open_files(text: &str) -> Option<usize> {
+pub fn most_open_files(text: &str) -> Option<usize> {
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?;

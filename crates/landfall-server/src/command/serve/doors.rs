@@ -78,7 +78,16 @@ fn bound(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> Failure {
-    let fix = match error.kind() {
+    Failure::new(
+        Exit::Refused,
+        format!("cannot listen on {address}: {error}"),
+        remedy(address, error),
+    )
+}
+
+/// What to do about an address that cannot be listened on.
+pub fn remedy(address: SocketAddr, error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "let the service bind low ports: AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, a systemd socket unit that opens the port for it, `setcap cap_net_bind_service=+ep` on the binary, or `sysctl net.ipv4.ip_unprivileged_port_start=443`. Official SDKs know no other port than 443"
         }
@@ -89,12 +98,7 @@ fn refused(address: SocketAddr, error: &io::Error) -> Failure {
             "on a machine without IPv6, name 0.0.0.0:443 in https.listen"
         }
         _ => "name an address of this machine in https.listen",
-    };
-    Failure::new(
-        Exit::Refused,
-        format!("cannot listen on {address}: {error}"),
-        fix,
-    )
+    }
 }
 
 impl From<HandedError> for Failure {
