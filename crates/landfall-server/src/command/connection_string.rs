@@ -37,7 +37,10 @@ impl ConnectionStringCommand {
         };
         let policy = self.policy_name.as_deref().unwrap_or(string.policy());
         let known = policy.eq_ignore_ascii_case(string.policy());
-        let string = if known && self.key_type == KeyType::Primary {
+        // A service's string is that of its first hub; the one named may be another of its hubs.
+        let named = self.hub.as_deref().filter(|host| !host.is_empty());
+        let of_named = named.is_none_or(|host| string.host().eq_ignore_ascii_case(host));
+        let string = if known && of_named && self.key_type == KeyType::Primary {
             string
         } else {
             let mut holder = self.holder().await?;

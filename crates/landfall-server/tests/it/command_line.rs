@@ -406,6 +406,10 @@ fn services_are_apart_and_every_way_in_is_tried() {
     let hub = text(&second, "/hubHostNames/0");
     let of_hub = dev.says(&["connection-string", "--hub", hub]);
     assert!(of_hub.starts_with(&format!("HostName={hub}:")), "{of_hub}");
+    // Linked to another service too, whose first hub it is not.
+    dev.says(&["linked-hub", "create", hub, "--service", "dev"]);
+    let again = dev.says(&["connection-string", "--hub", hub]);
+    assert_eq!(again, of_hub);
     dev.fails(3, &["connection-string", "--hub", "hub.example.net"]);
     dev.fails(3, &["service", "show", "third"]);
 
