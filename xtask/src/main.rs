@@ -1,11 +1,12 @@
-//! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask tidy`, `cargo xtask
-//! package`.
+//! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask crash`, `cargo xtask
+//! tidy`, `cargo xtask package`.
 //!
 //! Each task lives in a module of its own; this file only picks one and turns its failure into an
 //! exit code.
 
 mod ci;
 mod clients;
+mod crash;
 mod machine;
 mod package;
 mod step;
@@ -19,10 +20,14 @@ Usage: cargo xtask <TASK>
 
 Tasks:
   ci      what continuous integration runs: format, lints, documentation, dependencies,
-          `package`, tidy, then `test`
+          `package`, tidy, `test`, then a minute of `crash`
   test    every test: the workspace, its doc tests, and the contract tests, which drive
           unmodified clients against the real binary; installs what they need
           test --only NAME    only the contract tests whose name holds NAME
+  crash   kill real servers at 1000 moments under load, and look whether they kept what they
+          acknowledged
+          crash --points N --seconds S --lanes N --seed N --binary FILE    another number, at
+          most so long, so many servers at once, the moments of an earlier run, another binary
   tidy    the guard of the architecture
   package the static release binary, a tarball, a Debian package and what an image is made of,
           in target/package
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["test"] => test::run(),
         ["test", "--only", name] => test::run_contract_only(name),
+        ["crash", rest @ ..] => crash::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => package::run(),
         ["help" | "--help" | "-h"] => {

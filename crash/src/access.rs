@@ -1,0 +1,164 @@
+//! What the clients of a lane know: where its server is, what they prove themselves by, and their calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http::{HeaderValue, Method, StatusCode};
+use landfall_core::clock::{Clock as _, Timestamp};
+use landfall_core::sas;
+use landfall_core::secret::SymmetricKey;
+use landfall_server::client::tls::{Trust, settings};
+use landfall_server::client::{Client, ClientError, Endpoint};
+use landfall_server::time::{SystemClock, SystemEntropy};
+use landfall_wire::client::connection_string::ConnectionString;
+use landfall_wire::client::registering::{Next, Registering};
+use landfall_wire::client::{Authorization, hub, service};
+use landfall_wire::message::{Reply, Request};
+use landfall_wire::route::Collection;
+use rustls::ClientConfig;
+use serde_json::{Value as Json, json};
+
+use crate::server::{FIRST_HUB, SECOND_HUB, SERVICE, Server};
+
+/// The version that the devices speak.
+const DEVICE_API: &str = "2021-06-01";
+/// The group that lets every device in.
+const GROUP: &str = "crash";
+/// How long a call may take; a server that lives answers in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long tokens are good for: longer than any run.
+const LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Access {
+    tls: Arc<ClientConfig>,
+    address: SocketAddr,
+    id_scope: String,
+    group_key: SymmetricKey,
+    service: ConnectionString,
+    hubs: [ConnectionString; 2],
+    until: Timestamp,
+}
+
+impl Access {
+    /// Gathers it of a server that runs for the first time: links a second hub and makes the group.
+    ///
+    /// # Errors
+    /// When the server refuses any of it.
+    pub async fn gather(server: &Server) -> anyhow::Result<Self> {
+        let other = ["service", "create", "other", "--host", "other.crash.test"];
+        server.command(&[&other[..], &["--hub-host", SECOND_HUB]].concat())?;
+        server.command(&["linked-hub", "create", SECOND_HUB, "--service", "crash"])?;
+        let told = server.command(&["service", "show", "crash", "--json"])?;
+        let told: Json = serde_json::from_str(&told)?;
+        let id_scope = told["idScope"].as_str().context("no id scope")?.to_owned();
+        let string = |words: &[&str]| -> anyhow::Result<ConnectionString> {
+            let words = [&["connection-string", "--service", "crash"], words].concat();
+            Ok(ConnectionString::parse(server.command(&words)?.trim())?)
+        };
+        let trust = Trust::Shown(vec![server.fingerprint.clone()]);
+        let access = Access {
+            tls: settings(&trust, None)?,
+            address: server.address,
+            id_scope,
+            group_key: SymmetricKey::draw(&SystemEntropy, 64),
+            service: string(&[])?,
+            hubs: [
+                string(&["--hub", FIRST_HUB])?,
+                string(&["--hub", SECOND_HUB])?,
+            ],
+            until: SystemClock.now().plus(LIFE),
+        };
+        let key = access.group_key.to_base64();
+        let group = json!({
+            "enrollmentGroupId": GROUP,
+            "allocationPolicy": "hashed",
+            "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": &*key, "secondaryKey": &*key}},
+        });
+        let made =
+            service::put_enrollment(&access.operator(), Collection::Groups, GROUP, &group, None);
+        let reply = access.client(SERVICE).call(made).await?;
+        if reply.status != StatusCode::OK {
+            bail!("the group: {}", told_by(&reply));
+        }
+        Ok(access)
+    }
+
+    /// A client of one of the server's names.
+    pub fn client(&self, host: &str) -> Client {
+        let endpoint = Endpoint::new(host, self.address.port()).through(&[self.address]);
+        Client::new(endpoint, Arc::clone(&self.tls)).with_limit(PATIENCE)
+    }
+
+    /// What an operator of the service proves himself by.
+    pub fn operator(&self) -> Authorization {
+        self.service.authorization(self.until)
+    }
+
+    /// What an operator of a hub proves himself by.
+    pub fn operator_of(&self, hub: &str) -> Authorization {
+        let [first, second] = &self.hubs;
+        let string = if hub == second.host() { second } else { first };
+        string.authorization(self.until)
+    }
+
+    /// A device registers.
+    ///
+    /// # Errors
+    /// When no request comes of it.
+    pub fn register(&self, id: &str) -> anyhow::Result<Request> {
+        let resource = format!("{}/registrations/{id}", self.id_scope);
+        let key = self.group_key.derive(id);
+        let token = sas::sign(&resource, &key, Some("registration"), self.until);
+        match Registering::new(&self.id_scope, id, Some(token), DEVICE_API, None).next() {
+            Next::Send(request) => Ok(*request),
+            _ => bail!("a registration does not begin with a request"),
+        }
+    }
+
+    /// A device asks for its operation.
+    ///
+    /// # Errors
+    /// When no request comes of it.
+    pub fn poll(&self, id: &str, operation: &str) -> anyhow::Result<Request> {
+        let mut request = self.register(id)?;
+        request.method = Method::GET;
+        request.path = format!(
+            "/{}/registrations/{id}/operations/{operation}",
+            self.id_scope
+        );
+        request.body.clear();
+        Ok(request)
+    }
+
+    /// An operator changes a twin.
+    pub fn patch_twin(&self, hub_host: &str, id: &str, value: u64) -> Request {
+        let mut request = hub::twin(&self.operator_of(hub_host), id);
+        request.method = Method::PATCH;
+        request.body = json!({"properties": {"desired": {"n": value}}})
+            .to_string()
+            .into_bytes();
+        let json = HeaderValue::from_static("application/json");
+        request.headers.insert(http::header::CONTENT_TYPE, json);
+        request
+    }
+}
+
+/// Sends a request; nothing when the server is gone before its answer was read.
+pub async fn answer(client: &mut Client, request: Request) -> Option<Reply> {
+    let reply: Result<Reply, ClientError> = client.call(request).await;
+    reply.ok()
+}
+
+/// The body of a reply.
+pub fn body(reply: &Reply) -> Json {
+    serde_json::from_slice(&reply.body).unwrap_or_default()
+}
+
+/// Status and text of a reply, for whoever reads a failure.
+pub fn told_by(reply: &Reply) -> String {
+    format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))
+}

@@ -1,0 +1,284 @@
+//! One server that is killed over and over, and the goal that all lanes work for.
+
+use std::mem::take;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use landfall_server::time::{Stopwatch, sleep};
+use landfall_store::examination::Examination;
+
+use crate::access::Access;
+use crate::chance::Chance;
+use crate::ledger::{Count, Device, Ledger, Progress, Written};
+use crate::load::{Hit, Writer};
+use crate::moments::Moment;
+use crate::options::Options;
+use crate::server::{Server, Victim};
+use crate::verify;
+
+/// So many writers register devices.
+const REGISTERING: usize = 4;
+/// So many enrollments are written.
+const ENROLLMENTS: usize = 8;
+/// So many devices' twins are written.
+const HOMES: usize = 4;
+/// After so many kills the whole database is checked.
+const CHECKED_EVERY: u64 = 25;
+/// A load that sees its server alive for longer has nothing more to do.
+const LONGEST_LOAD: Duration = Duration::from_secs(30);
+
+/// How many kills there are to be, and whether it is over.
+pub struct Goal {
+    points: u64,
+    limit: Option<Duration>,
+    watch: Stopwatch,
+    taken: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Goal {
+    /// The goal of a run.
+    pub fn new(options: &Options) -> Self {
+        Goal {
+            points: options.points,
+            limit: options.limit,
+            watch: Stopwatch::start(),
+            taken: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends the run: somebody failed.
+    pub fn give_up(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes one kill of those that are to be done; `None` when it is over.
+    fn take(&self) -> Option<u64> {
+        let late = self
+            .limit
+            .is_some_and(|limit| self.watch.elapsed() >= limit);
+        if late || self.over.load(Ordering::SeqCst) {
+            return None;
+        }
+        let number = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
+        (number <= self.points).then_some(number)
+    }
+}
+
+/// See the module.
+pub struct Lane {
+    number: u16,
+    server: Server,
+    chance: Chance,
+    goal: Arc<Goal>,
+    ledger: Ledger,
+    count: Count,
+}
+
+impl Lane {
+    /// Prepares a server that nobody started yet.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn new(number: u16, options: &Options, goal: Arc<Goal>) -> anyhow::Result<Self> {
+        let mut chance = Chance::new(options.seed);
+        for _ in 0..number {
+            chance.part();
+        }
+        Ok(Lane {
+            number,
+            server: Server::make(&options.binary)?,
+            chance: chance.part(),
+            goal,
+            ledger: Ledger::default(),
+            count: Count::default(),
+        })
+    }
+
+    /// Kills and asks until the goal is reached. Gives what it counted.
+    ///
+    /// # Errors
+    /// What was lost, with the folder that is kept for whoever looks into it.
+    pub async fn run(mut self) -> anyhow::Result<Count> {
+        match self.kills().await {
+            Ok(()) => Ok(self.count),
+            Err(error) => {
+                let folder = self.server.keep();
+                Err(error.context(format!(
+                    "lane {} after {} kills; its folder stays: {}",
+                    self.number,
+                    self.count.kills(),
+                    folder.display()
+                )))
+            }
+        }
+    }
+
+    async fn kills(&mut self) -> anyhow::Result<()> {
+        let mut victim = self.server.start().await?;
+        let access = Access::gather(&self.server).await?;
+        let homes = self.homes(&access).await?;
+        self.ledger.devices.resize(REGISTERING, Vec::new());
+        for number in 0..ENROLLMENTS {
+            let id = format!("enrolled-{number}");
+            self.ledger.enrollments.insert(id, Written::default());
+        }
+        while let Some(number) = self.goal.take() {
+            match Moment::draw(&mut self.chance) {
+                Moment::Starting(after) => {
+                    victim.kill();
+                    victim = self.server.launch()?;
+                    sleep(after).await;
+                    victim.kill();
+                    self.count.starting += 1;
+                }
+                Moment::After(span) => {
+                    self.load(&access, &homes, &victim, None, span).await?;
+                    self.count.at_random += 1;
+                }
+                Moment::Answer(chosen) => {
+                    self.load(&access, &homes, &victim, Some(chosen), LONGEST_LOAD)
+                        .await?;
+                    self.count.behind_answers += 1;
+                }
+            }
+            victim = self.server.start().await?;
+            self.verify(&access, &homes).await?;
+            if self.count.kills().is_multiple_of(CHECKED_EVERY) {
+                self.check_database().await?;
+            }
+            if number % 100 == 0 {
+                println!("{number} kills");
+            }
+        }
+        let devices = verify::every_device(&access, &self.ledger.devices).await?;
+        self.check_database().await?;
+        println!(
+            "lane {}: {devices} devices, each on its hub alone",
+            self.number
+        );
+        victim.kill();
+        Ok(())
+    }
+
+    /// A few devices that are there from the beginning, for their twins.
+    async fn homes(&mut self, access: &Access) -> anyhow::Result<Vec<Device>> {
+        let mut homes: Vec<Device> = (0..HOMES)
+            .map(|number| Device {
+                id: format!("home-{number}"),
+                progress: Progress::Asked,
+                placed: None,
+            })
+            .collect();
+        verify::devices(access, &mut homes).await?;
+        for home in &homes {
+            self.ledger
+                .twins
+                .insert(home.id.clone(), Written::default());
+        }
+        Ok(homes)
+    }
+
+    /// Lets everybody write until the server is gone: killed here after `span` at the latest.
+    async fn load(
+        &mut self,
+        access: &Access,
+        homes: &[Device],
+        victim: &Victim,
+        chosen: Option<u64>,
+        span: Duration,
+    ) -> anyhow::Result<()> {
+        let hit = Hit::new(victim.clone(), chosen);
+        let mut registering = Vec::new();
+        for (at, mut devices) in take(&mut self.ledger.devices).into_iter().enumerate() {
+            let mut writer = self.writer(access, &hit);
+            let prefix = format!("device-{at}");
+            registering.push(tokio::spawn(async move {
+                let outcome = writer.register(&mut devices, &prefix).await;
+                (devices, writer.count, outcome)
+            }));
+        }
+        let (mut writer, mut enrollments) = (
+            self.writer(access, &hit),
+            take(&mut self.ledger.enrollments),
+        );
+        let enrolling = tokio::spawn(async move {
+            let outcome = writer.enroll(&mut enrollments).await;
+            (enrollments, writer.count, outcome)
+        });
+        let (mut writer, mut twins) = (self.writer(access, &hit), take(&mut self.ledger.twins));
+        let homes = homes.to_vec();
+        let changing = tokio::spawn(async move {
+            let outcome = writer.change(&mut twins, &homes).await;
+            (twins, writer.count, outcome)
+        });
+        let victim = victim.clone();
+        let killing = tokio::spawn(async move {
+            sleep(span).await;
+            victim.kill();
+        });
+
+        // Whoever writes ends when the server is gone, whoever killed it.
+        let mut outcomes = Vec::new();
+        for writer in registering {
+            let (devices, count, outcome) = writer.await?;
+            self.ledger.devices.push(devices);
+            self.count.add(&count);
+            outcomes.push(outcome);
+        }
+        let (enrollments, count, outcome) = enrolling.await?;
+        self.ledger.enrollments = enrollments;
+        self.count.add(&count);
+        outcomes.push(outcome);
+        let (twins, count, outcome) = changing.await?;
+        self.ledger.twins = twins;
+        self.count.add(&count);
+        outcomes.push(outcome);
+        killing.abort();
+        outcomes.into_iter().collect()
+    }
+
+    fn writer(&mut self, access: &Access, hit: &Arc<Hit>) -> Writer {
+        Writer {
+            access: access.clone(),
+            chance: self.chance.part(),
+            hit: Arc::clone(hit),
+            count: Count::default(),
+        }
+    }
+
+    /// Asks for everything that was acknowledged.
+    async fn verify(&mut self, access: &Access, homes: &[Device]) -> anyhow::Result<()> {
+        let mut asking = Vec::new();
+        for mut devices in take(&mut self.ledger.devices) {
+            let access = access.clone();
+            asking.push(tokio::spawn(async move {
+                let outcome = verify::devices(&access, &mut devices).await;
+                (devices, outcome)
+            }));
+        }
+        verify::enrollments(access, &mut self.ledger.enrollments).await?;
+        verify::twins(access, &mut self.ledger.twins, homes).await?;
+        for asked in asking {
+            let (devices, outcome) = asked.await?;
+            self.ledger.devices.push(devices);
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn check_database(&self) -> anyhow::Result<()> {
+        let path = self.server.data().join("landfall.db");
+        let damage = tokio::task::spawn_blocking(move || {
+            Examination::open(&path).and_then(|database| database.damage())
+        });
+        let damage = damage.await.context("the check")??;
+        if !damage.is_empty() {
+            bail!("DAMAGED: {}", damage.join("; "));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What a run is told: how many kills or how long, which binary, how many servers at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use landfall_core::clock::Entropy as _;
+use landfall_server::time::SystemEntropy;
+
+const USAGE: &str = "\
+Usage: landfall-crash --binary FILE [--points N] [--seconds S] [--lanes N] [--seed N]
+
+  --binary FILE  the landfall executable
+  --points N     end after so many kills (1000)
+  --seconds S    end after so long, even with fewer kills
+  --lanes N      so many servers at once (2)
+  --seed N       choose the moments as an earlier run did";
+
+/// What a run is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The executable.
+    pub binary: PathBuf,
+    /// End after so many kills.
+    pub points: u64,
+    /// End after so long.
+    pub limit: Option<Duration>,
+    /// So many servers at once.
+    pub lanes: u16,
+    /// Where the moments are drawn from.
+    pub seed: u64,
+}
+
+impl Options {
+    /// Reads the words of the command line.
+    ///
+    /// # Errors
+    /// When they make no sense.
+    pub fn read(words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut seed = [0; 4];
+        SystemEntropy.fill(&mut seed);
+        let mut options = Options {
+            binary: PathBuf::new(),
+            points: 1000,
+            limit: None,
+            lanes: 2,
+            seed: u32::from_be_bytes(seed).into(),
+        };
+        let mut words = words;
+        while let Some(word) = words.next() {
+            let value = words
+                .next()
+                .with_context(|| format!("{word} needs a value\n{USAGE}"))?;
+            let number = || {
+                value
+                    .parse::<u64>()
+                    .with_context(|| format!("{word} {value}"))
+            };
+            match word.as_str() {
+                "--binary" => options.binary = PathBuf::from(value),
+                "--points" => options.points = number()?,
+                "--seconds" => options.limit = Some(Duration::from_secs(number()?)),
+                "--lanes" => options.lanes = u16::try_from(number()?.clamp(1, 16))?,
+                "--seed" => options.seed = number()?,
+                _ => bail!("{word} is not known\n{USAGE}"),
+            }
+        }
+        if !options.binary.is_file() {
+            bail!("'{}' is no executable\n{USAGE}", options.binary.display());
+        }
+        Ok(options)
+    }
+}
