@@ -15,9 +15,10 @@ import threading
 class Faults:
     """Stands before `server`. Of all requests, counted from 1, every `throttled`th is answered 429; every
     `lost`th is carried out and its answer dropped; every `cut`th is dropped before it is carried out. Pages
-    of lists hold at most `page` items, whatever was asked for."""
+    of lists hold at most `page` items, whatever was asked for. Routes that are not of the public API are not
+    there, unless `own` says so."""
 
-    def __init__(self, server, throttled=0, lost=0, cut=0, page=1000, retry_after="1"):
+    def __init__(self, server, throttled=0, lost=0, cut=0, page=1000, retry_after="1", own=False):
         self.done = collections.Counter()
         self._lock = threading.Lock()
         faults = self
@@ -29,6 +30,8 @@ class Faults:
 
             def any(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.path.startswith("/landfall/") and not own:
+                    return self.answer(404, [], b'{"errorCode":404000,"message":"Not found."}')
                 with faults._lock:
                     faults.done["requests"] += 1
                     number = faults.done["requests"]

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod bulk;
 pub mod certificates;
 pub mod enrollments;
+pub mod import;
 pub mod listing;
 pub mod policies;
 pub mod registrations;

@@ -188,6 +188,19 @@ pub trait Store: Send + Sync + 'static {
         changes: Vec<Change<Self::HubWrite>>,
     ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send;
 
+    /// Makes or replaces many individual enrollments of one service, each on its own, in one durable
+    /// commit. One whose certificate or endorsement key another one holds is refused. The answers
+    /// stand in the order of the records; a record that is named twice is written in that order.
+    ///
+    /// They share one audit entry of their author's request, which says how many they are and names
+    /// none.
+    fn put_individuals(
+        &self,
+        scope: &IdScope,
+        records: Vec<(IndividualEnrollment, Expect)>,
+        author: &Author,
+    ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send;
+
     /// All provisioning services, by name.
     fn services(&self) -> impl Future<Output = Result<Vec<ProvisioningService>, ReadError>> + Send;
 

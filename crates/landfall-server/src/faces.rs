@@ -13,12 +13,12 @@ use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
 use landfall_wire::message::{Reply, Request};
-use landfall_wire::route::{self, Route};
+use landfall_wire::route::{self, OwnRoute, Route};
 
 use crate::backend::{Backend, unread};
 use crate::device_api::DeviceApi;
 use crate::device_api::https::{Incoming, LARGEST_BODY};
-use crate::listener::{Chain, Faces, Unread};
+use crate::listener::{Arriving, Chain, Faces, Streamed, Unread};
 use crate::own_api::OwnApi;
 use crate::{control_api, hub_api, service_api};
 
@@ -68,6 +68,24 @@ impl<S: HubStore> Faces for AllFaces<S> {
         fault::reply(&error, &tracking, self.backend.clock.now())
     }
 
+    fn streams(&self, head: &Request) -> bool {
+        route::parse(&head.path) == Some(Route::Own(OwnRoute::Import))
+    }
+
+    async fn answer_stream(&self, peer: SocketAddr, head: Request, body: Arriving) -> Streamed {
+        let origin = self.origin(peer);
+        let tracking = &origin.tracking_id;
+        let mut streamed = match self.own.import(&head, &origin, body).await {
+            Ok(streamed) => streamed,
+            Err(error) => fault::reply(&error, tracking, origin.at).into(),
+        };
+        log(&origin, peer, &head, &streamed.reply);
+        let methods = Route::Own(OwnRoute::Import).methods();
+        streamed.reply = fault::allowing(streamed.reply, methods)
+            .with_header("x-ms-request-id", tracking.as_str());
+        streamed
+    }
+
     async fn answer(
         &self,
         peer: SocketAddr,
@@ -88,31 +106,29 @@ impl<S: HubStore> Faces for AllFaces<S> {
             let reply = self.device.answer_https(incoming).await;
             return fault::allowing(reply, methods);
         }
-        let tracking = TrackingId::draw(&*self.backend.entropy);
-        let now = self.backend.clock.now();
+        let origin = self.origin(peer);
+        let (tracking, now) = (&origin.tracking_id, origin.at);
         let answered = match unread {
-            Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), &tracking)),
-            None => {
-                let origin = Origin {
-                    at: now,
-                    address: Some(peer.ip().to_canonical()),
-                    tracking_id: tracking.clone(),
-                };
-                self.operator(route.clone(), &request, &origin).await
-            }
+            Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), tracking)),
+            None => self.operator(route.clone(), &request, &origin).await,
         };
-        let reply = answered.unwrap_or_else(|error| fault::reply(&error, &tracking, now));
-        tracing::info!(
-            tracking_id = %tracking,
-            %peer,
-            status = reply.status.as_u16(),
-            "{} {}: {}",
-            shown(request.method.as_str()),
-            shown(&request.path),
-            reply.status.as_u16()
-        );
+        let reply = answered.unwrap_or_else(|error| fault::reply(&error, tracking, now));
+        log(&origin, peer, &request, &reply);
         fault::allowing(reply, methods).with_header("x-ms-request-id", tracking.as_str())
     }
+}
+
+/// Says in the log what was asked and answered.
+fn log(origin: &Origin, peer: SocketAddr, request: &Request, reply: &Reply) {
+    tracing::info!(
+        tracking_id = %origin.tracking_id,
+        %peer,
+        status = reply.status.as_u16(),
+        "{} {}: {}",
+        shown(request.method.as_str()),
+        shown(&request.path),
+        reply.status.as_u16()
+    );
 }
 
 /// What a request that was not read whole is told.
@@ -144,6 +160,15 @@ fn shown(text: &str) -> &str {
 }
 
 impl<S: HubStore> AllFaces<S> {
+    /// One request of an operator, as of now.
+    fn origin(&self, peer: SocketAddr) -> Origin {
+        Origin {
+            at: self.backend.clock.now(),
+            address: Some(peer.ip().to_canonical()),
+            tracking_id: TrackingId::draw(&*self.backend.entropy),
+        }
+    }
+
     /// The refusal of a request that was not read whole, in the form of the face it was for.
     fn unreadable(&self, route: Option<&Route>, error: Error, tracking: &TrackingId) -> Reply {
         let now = self.backend.clock.now();

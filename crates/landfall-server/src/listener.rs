@@ -4,6 +4,7 @@
 mod limits;
 mod plain;
 mod stalled;
+mod streaming;
 mod unheaded;
 
 use std::convert::Infallible;
@@ -26,6 +27,8 @@ use tokio_rustls::TlsAcceptor;
 
 pub use limits::{Limits, OTHER_FILES, Slots, most_open_files};
 use stalled::Stalling;
+use streaming::Outgoing;
+pub use streaming::{Arriving, Gone, Streamed};
 use unheaded::Exchanging;
 
 use crate::stop::Stop;
@@ -53,6 +56,17 @@ pub trait Faces: Send + Sync + 'static {
 
     /// The refusal of a request whose head could not be read; the connection ends after it.
     fn unreadable_head(&self, peer: SocketAddr) -> Reply;
+
+    /// Whether the body of this request is handed on while it arrives, rather than as a whole.
+    fn streams(&self, head: &Request) -> bool;
+
+    /// Answers one request whose body comes piece by piece; that of `head` is empty.
+    fn answer_stream(
+        &self,
+        peer: SocketAddr,
+        head: Request,
+        body: Arriving,
+    ) -> impl Future<Output = Streamed> + Send;
 
     /// Answers one request. `unread` says that the body could not be read; the request's is empty.
     fn answer(
@@ -148,9 +162,10 @@ async fn connection<F: Faces>(
         }
     };
     let chain: Chain = crate::tls::peer_chain(stream.get_ref().1).into();
+    let heard = stop.clone();
     let service = service_fn(|request| {
-        let (faces, chain) = (Arc::clone(&faces), Arc::clone(&chain));
-        async move { Ok::<_, Infallible>(exchange(&*faces, peer, chain, request, limits).await) }
+        let (faces, chain, stop) = (Arc::clone(&faces), Arc::clone(&chain), heard.clone());
+        async move { Ok::<_, Infallible>(exchange(&*faces, peer, chain, request, limits, stop).await) }
     });
     let stream = Exchanging::new(stream, || faces.unreadable_head(peer));
     let connection = http1::Builder::new()
@@ -179,7 +194,8 @@ async fn exchange<F: Faces>(
     chain: Chain,
     request: hyper::Request<Incoming>,
     limits: Limits,
-) -> hyper::Response<Full<Bytes>> {
+    stop: Stop,
+) -> hyper::Response<Outgoing> {
     let (head, body) = request.into_parts();
     let mut headers = head.headers;
     // An absolute-form target names the host that was asked for (RFC 9112 §3.2.2).
@@ -199,6 +215,11 @@ async fn exchange<F: Faces>(
         headers,
         body: Vec::new(),
     };
+    let host = request.host();
+    if host_is_clear && faces.streams(&request) {
+        let body = Arriving::new(body, limits.body, stop);
+        return respond(faces.answer_stream(peer, request, body).await, &host, false);
+    }
     let unread = if host_is_clear {
         let limit = faces.body_limit(&request).await;
         match read(body, limit, limits.body).await {
@@ -212,9 +233,8 @@ async fn exchange<F: Faces>(
         // Which of them is meant is a guess that a proxy may make differently (RFC 9112 §3.2).
         Some(Unread::Host)
     };
-    let host = request.host();
     let reply = faces.answer(peer, chain, request, unread).await;
-    respond(reply, &host, unread.is_some())
+    respond(reply.into(), &host, unread.is_some())
 }
 
 async fn read(body: Incoming, limit: usize, within: Duration) -> Result<Vec<u8>, Unread> {
@@ -229,8 +249,12 @@ async fn read(body: Incoming, limit: usize, within: Duration) -> Result<Vec<u8>,
     }
 }
 
-fn respond(reply: Reply, host: &str, close: bool) -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::new(Bytes::from(reply.body)));
+fn respond(streamed: Streamed, host: &str, close: bool) -> hyper::Response<Outgoing> {
+    let Streamed { reply, rest } = streamed;
+    let mut response = hyper::Response::new(match rest {
+        Some(pieces) => Outgoing::Pieces(pieces),
+        None => Outgoing::Whole(Full::new(Bytes::from(reply.body))),
+    });
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     let headers = response.headers_mut();

@@ -1,9 +1,10 @@
-//! Landfall's own routes: provisioning services with their policies, the reason for every answer,
-//! and who changed what. Who may call them is `caller`'s. Listed in docs/divergences.md.
+//! Landfall's own routes: provisioning services with their policies, imports, the reason for every
+//! answer, and who changed what. Who may call them is `caller`'s. Listed in docs/divergences.md.
 
 mod audit;
 mod caller;
 pub mod changes;
+mod import;
 mod inspection;
 pub mod naming;
 mod policies;

@@ -82,6 +82,42 @@ fn keep(
     Ok(())
 }
 
+/// Counts records that are not named: adds them to the entry that the same request already has for
+/// the same deed, or makes one.
+pub(crate) fn count(
+    session: &Session,
+    author: &Author,
+    place: &Place,
+    what: &Difference<HubRecord>,
+) -> Result<(), Fault> {
+    let at = author.origin.at.unix_micros();
+    let (scope, hub) = columns(place);
+    let there = session.first(
+        "SELECT number, record FROM audit_entries
+         WHERE at = $1 AND tracking_id = $2 AND action = $3 AND kind = $4 AND scope = $5
+           AND hub = $6 AND subjects = '' ORDER BY number LIMIT 1",
+        &[
+            at.into(),
+            author.origin.tracking_id.as_str().into(),
+            what.action.text().into(),
+            what.kind.text().into(),
+            scope.into(),
+            hub.into(),
+        ],
+        |row| Ok((row.integer(0)?, row.text(1)?.to_owned())),
+    )?;
+    let Some((number, record)) = there else {
+        return insert(session, author, place, "", what).map(drop);
+    };
+    let mut record: EntryRecord = from_text("audit_entries", &record)?;
+    record.add(&what.taken_along);
+    session.execute(
+        "UPDATE audit_entries SET record = $1 WHERE at = $2 AND number = $3",
+        &[to_text(&record)?.into(), at.into(), number.into()],
+    )?;
+    Ok(())
+}
+
 /// Adds the subject to the entry that the same call already has for the same deed; gives its number,
 /// when there is one.
 fn shared(

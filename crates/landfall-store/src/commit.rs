@@ -19,6 +19,7 @@ use landfall_hub::store::HubWrite;
 use tokio::sync::oneshot::Sender;
 
 use crate::dialect::{Durability, Fault, Session, Sqlite};
+use crate::enrollments::{self, Many, Outcomes};
 use crate::secret::Sealer;
 use crate::{audit, operations, traces};
 
@@ -29,10 +30,15 @@ const MOST: usize = 64;
 /// some eight pages, so the log stays around 64 MB.
 const REQUESTS_PER_CHECKPOINT: usize = 1024;
 
+/// How many rows of an import touch as many pages as one registration does: several stand on a page.
+const ROWS_PER_REQUEST: usize = 16;
+
 /// What the writer is asked to do, and where the answer goes.
 pub(crate) enum Request {
     /// A change.
     Change(Box<Change<HubWrite>>, Sender<Result<(), CommitError>>),
+    /// Many enrollments that an import brings.
+    Many(Box<Many>, Sender<Result<Outcomes, CommitError>>),
     /// Show that a commit is possible, by one that writes the time.
     Ready(Timestamp, Sender<Result<(), CommitError>>),
     /// Remove finished operations.
@@ -82,6 +88,10 @@ pub(crate) struct Writer {
 
 /// An answer that waits for the commit.
 enum Answer {
+    Many(
+        Sender<Result<Outcomes, CommitError>>,
+        Result<Outcomes, CommitError>,
+    ),
     Done(Sender<Result<(), CommitError>>, Result<(), CommitError>),
     Purged(
         Sender<Result<usize, CommitError>>,
@@ -95,6 +105,7 @@ impl Answer {
         match self {
             Answer::Done(to, result) => drop(to.send(result)),
             Answer::Purged(to, result) => drop(to.send(result)),
+            Answer::Many(to, result) => drop(to.send(result)),
         }
     }
 
@@ -104,6 +115,7 @@ impl Answer {
             Answer::Done(to, Err(refused)) => drop(to.send(Err(refused))),
             Answer::Done(to, Ok(())) => drop(to.send(Err(error.clone()))),
             Answer::Purged(to, _) => drop(to.send(Err(error.clone()))),
+            Answer::Many(to, _) => drop(to.send(Err(error.clone()))),
         }
     }
 }
@@ -149,7 +161,7 @@ impl Writer {
                     .then(|| requests.try_recv().ok())
                     .flatten();
             }
-            self.since_checkpoint += group.len() + apart.len();
+            self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
             if !group.is_empty() {
                 self.commit(group);
             }
@@ -253,6 +265,14 @@ impl Writer {
     }
 }
 
+/// How many requests one counts for, by what it adds to the write-ahead log.
+fn weight(request: &Request) -> usize {
+    match request {
+        Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
+        _ => 1,
+    }
+}
+
 /// True when a request may remove traces, so that they must be counted anew.
 fn removes_traces(request: &Request) -> bool {
     match request {
@@ -270,6 +290,10 @@ fn attempt(session: &Session, sealer: &Sealer, request: Request) -> Option<Answe
         Request::Change(change, answer) => {
             let outcome = one(session, || apply::change(session, sealer, &change));
             Some(Answer::Done(answer, outcome))
+        }
+        Request::Many(many, answer) => {
+            let outcome = one(session, || enrollments::put_many(session, sealer, &many));
+            Some(Answer::Many(answer, outcome))
         }
         Request::Ready(now, answer) => {
             let outcome = one(session, || apply::sign_of_life(session, now));
@@ -317,6 +341,9 @@ fn refuse(group: Vec<Request>, error: &CommitError) {
                 let _ = answer.send(Err(error.clone()));
             }
             Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
+                let _ = answer.send(Err(error.clone()));
+            }
+            Request::Many(_, answer) => {
                 let _ = answer.send(Err(error.clone()));
             }
             Request::Close(answer) => {

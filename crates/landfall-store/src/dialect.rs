@@ -106,6 +106,12 @@ impl From<Option<Vec<u8>>> for Value<'_> {
     }
 }
 
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        Value::Bytes(bytes.map(Cow::Borrowed))
+    }
+}
+
 /// Builds a statement whose text depends on what is asked; numbers its placeholders in order.
 #[derive(Default)]
 pub(crate) struct Text<'a> {

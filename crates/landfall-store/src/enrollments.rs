@@ -2,6 +2,7 @@
 //! table of identities (who holds which certificate or endorsement key) and the path table of tags.
 
 mod identities;
+mod many;
 mod record;
 mod selection;
 mod write;
@@ -20,6 +21,7 @@ use crate::record::{AsText, Embedded, Version, column_word, from_text, id, open,
 use crate::secret::Sealer;
 
 pub(crate) use self::identities::identity_unused;
+pub(crate) use self::many::{Many, Outcomes, put_many};
 pub(crate) use self::record::TermsRecord;
 pub(crate) use self::write::{
     delete_group, delete_individual, guard_group, guard_individual, put_group, put_individual,

@@ -260,6 +260,11 @@ pub(crate) fn advance_trust(session: &Session, scope: &IdScope) -> Result<(), Fa
     Ok(())
 }
 
+/// Refuses when there is no such service.
+pub(crate) fn there(session: &Session, scope: &IdScope) -> Result<(), Fault> {
+    check(session, scope, &Expect::Present)
+}
+
 fn check(session: &Session, scope: &IdScope, expect: &Expect) -> Result<(), Fault> {
     if *expect == Expect::Anything {
         return Ok(());

@@ -13,6 +13,7 @@ pub mod own;
 mod pages;
 pub mod registering;
 pub mod service;
+pub mod table;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Bodies of Landfall's own routes: provisioning services with their changes and policies,
-//! decision traces, inspected chains, and the audit trail.
+//! decision traces, inspected chains, the audit trail, and imports.
 
 pub mod audit;
+pub mod import;
 pub mod inspection;
 pub mod policies;
 pub mod services;

@@ -153,6 +153,8 @@ pub enum OwnRoute {
     RegistrationTraces(String),
     /// `/landfall/registrations/{id}/inspection`
     Inspection(String),
+    /// `/landfall/enrollments/import`
+    Import,
 }
 
 impl Route {
@@ -177,7 +179,7 @@ impl Route {
                 OwnRoute::Services => "GET, POST",
                 OwnRoute::Service(_) => "GET, PATCH, DELETE",
                 OwnRoute::Policy(..) => "GET, PUT, DELETE",
-                OwnRoute::PolicyRotation(..) | OwnRoute::Inspection(_) => "POST",
+                OwnRoute::PolicyRotation(..) | OwnRoute::Inspection(_) | OwnRoute::Import => "POST",
                 OwnRoute::Policies(_)
                 | OwnRoute::Audit
                 | OwnRoute::Trace(_)
@@ -306,6 +308,7 @@ fn own(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<OwnRoute> {
         [_, "traces", _] => OwnRoute::Trace(at(2)),
         [_, "registrations", _, "traces"] => OwnRoute::RegistrationTraces(at(2)),
         [_, "registrations", _, "inspection"] => OwnRoute::Inspection(at(2)),
+        [_, "enrollments", "import"] => OwnRoute::Import,
         _ => return None,
     };
     Some(route)

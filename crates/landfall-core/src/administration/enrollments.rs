@@ -190,7 +190,10 @@ impl<S: Store> Administration<'_, S> {
         Change::of(E::delete(self.scope().clone(), id.clone(), expect))
     }
 
-    async fn check_references(&self, names: &Slots<CertificateName>) -> Result<(), Error> {
+    pub(super) async fn check_references(
+        &self,
+        names: &Slots<CertificateName>,
+    ) -> Result<(), Error> {
         for name in names.iter() {
             let certificate = self.store.certificate(self.scope(), name).await?;
             let rule = match certificate {

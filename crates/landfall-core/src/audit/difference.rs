@@ -27,7 +27,8 @@ pub struct Difference<H> {
     pub after: Option<Record<H>>,
     /// The secrets that are others now, by their names on the wire. A new record's are not named.
     pub changed_secrets: Vec<String>,
-    /// How many records of other kinds went with a removed one, where it may have many.
+    /// How many records of other kinds went with a removed one, where it may have many; or how many
+    /// records of this kind an import brought, which are not named.
     pub taken_along: Vec<(Kind, u64)>,
 }
 

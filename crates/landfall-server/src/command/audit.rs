@@ -235,6 +235,12 @@ fn ids(entry: &Json) -> String {
         return print::plain_text(id);
     }
     let ids = entry.get("ids").and_then(Json::as_array);
+    if ids.is_none()
+        && let Some(count) = entry.get("count").and_then(Json::as_u64)
+    {
+        let kind = entry.get("kind").and_then(Json::as_str);
+        return print::many(count, kind.unwrap_or("record"));
+    }
     let ids = ids.map(Vec::as_slice).unwrap_or_default();
     let first: Vec<String> = ids.iter().take(SHOWN_IDS).map(print::plain_text).collect();
     let more = ids.len().saturating_sub(SHOWN_IDS);

@@ -72,7 +72,7 @@ impl<S: HubStore> OwnApi<S> {
 }
 
 /// The service that the holder of the control token means: the one named, or the only one.
-fn named(
+pub(super) fn named(
     services: Vec<ProvisioningService>,
     request: &Request,
 ) -> Result<ProvisioningService, Error> {

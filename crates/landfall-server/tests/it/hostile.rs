@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use landfall_server::listener::{Chain, Faces, Limits, Unread};
+use landfall_server::listener::{Arriving, Chain, Faces, Gone, Limits, Streamed, Unread};
 use landfall_wire::message::{Reply, Request};
 use peer::{Dev, Door, Told};
 
@@ -21,6 +21,24 @@ impl Faces for Fragile {
 
     fn unreadable_head(&self, _peer: SocketAddr) -> Reply {
         Reply::json(StatusCode::BAD_REQUEST, &"unreadable".into())
+    }
+
+    fn streams(&self, head: &Request) -> bool {
+        head.path == "/stream"
+    }
+
+    async fn answer_stream(&self, _: SocketAddr, _: Request, mut body: Arriving) -> Streamed {
+        let mut read = 0;
+        let end = loop {
+            match body.next().await {
+                Ok(Some(piece)) => read += piece.len(),
+                Ok(None) => break "whole",
+                Err(Gone::Incomplete) => break "incomplete",
+                Err(Gone::Stopping) => break "stopping",
+            }
+        };
+        let told = serde_json::json!({"read": read, "end": end});
+        Reply::json(StatusCode::OK, &told).into()
     }
 
     async fn answer(

@@ -117,6 +117,20 @@ impl EntryRecord {
         })
     }
 
+    /// Adds to what is counted.
+    pub(super) fn add(&mut self, counts: &[(Kind, u64)]) {
+        for (kind, count) in counts {
+            match self
+                .taken_along
+                .iter_mut()
+                .find(|(known, _)| known.0 == *kind)
+            {
+                Some((_, sum)) => *sum = sum.saturating_add(*count),
+                None => self.taken_along.push((AsText(*kind), *count)),
+            }
+        }
+    }
+
     /// Reads the entry back, with what stood in columns.
     pub(super) fn read(self, columns: Columns) -> Result<AuditEntry<HubRecord>, Fault> {
         let state = |state: Option<StateRecord>| state.map(StateRecord::read).transpose();

@@ -147,7 +147,7 @@ pub(super) fn read_row(
             (Kind::Integer, value) => {
                 Value::from(value.as_i64().ok_or_else(|| wrong("is no whole number"))?)
             }
-            (Kind::Bytes, Json::Null) => Value::from(None),
+            (Kind::Bytes, Json::Null) => Value::Bytes(None),
             (Kind::Bytes, Json::String(text)) => {
                 let bytes = STANDARD.decode(text);
                 Value::from(bytes.map_err(|_| wrong("is no base64"))?)

@@ -10,12 +10,12 @@ use landfall_core::store::Expect;
 use super::identities::{identities, keep_identities};
 use super::record::EnrollmentSecrets;
 use super::{GroupRecord, IndividualRecord, Kind};
-use crate::dialect::{Fault, Session};
+use crate::dialect::{Fault, Session, Value};
 use crate::expectation::meets;
 use crate::record::{column_word, seal, to_text};
 use crate::secret::Sealer;
 use crate::services;
-use crate::tags;
+use crate::tags::{self, Leaf};
 
 /// Makes or replaces an individual enrollment.
 pub(crate) fn put_individual(
@@ -31,16 +31,8 @@ pub(crate) fn put_individual(
     meets(expect, etag, || {
         kind.spoken(enrollment.registration_id.as_str())
     })?;
-    let record = to_text(&IndividualRecord::apart(enrollment)?)?;
+    let columns = Columns::of_individual(sealer, scope, enrollment)?;
     let held = identities(&enrollment.attestation);
-    let row = Shared::of(
-        kind,
-        sealer,
-        scope,
-        key,
-        &enrollment.attestation,
-        &enrollment.terms,
-    )?;
     session.execute(
         "INSERT INTO individual_enrollments (scope, key, etag, provisioning_status, attestation,
            allocation, identities, tags, record, secrets)
@@ -50,22 +42,79 @@ pub(crate) fn put_individual(
            attestation = excluded.attestation, allocation = excluded.allocation,
            identities = excluded.identities, tags = excluded.tags, record = excluded.record,
            secrets = excluded.secrets",
-        &[
-            scope.key().into(),
-            key.into(),
-            enrollment.terms.etag.as_str().into(),
-            row.status.into(),
-            row.attestation.into(),
-            row.allocation.into(),
-            held.join(" ").into(),
-            row.tags.into(),
-            record.into(),
-            row.secrets.into(),
-        ],
+        &columns.values(scope, key),
     )?;
     let before = before.unwrap_or_default();
     keep_identities(session, scope, key, &before.identities, &held)?;
-    keep_tags(session, kind, scope, key, &before.tags, row.tags)
+    keep_tags(session, kind, scope, key, &before.tags, &columns.tags)
+}
+
+/// Makes an individual enrollment where there is none; says whether it did. Its identities and tags
+/// are the caller's to keep.
+pub(super) fn insert_individual(
+    session: &Session,
+    scope: &IdScope,
+    key: &str,
+    columns: &Columns,
+) -> Result<bool, Fault> {
+    let rows = session.execute(
+        "INSERT INTO individual_enrollments (scope, key, etag, provisioning_status, attestation,
+           allocation, identities, tags, record, secrets)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (scope, key) DO NOTHING",
+        &columns.values(scope, key),
+    )?;
+    Ok(rows == 1)
+}
+
+/// What stands in the row of an individual enrollment, besides its key.
+pub(super) struct Columns {
+    etag: String,
+    status: String,
+    attestation: String,
+    allocation: String,
+    identities: String,
+    pub(super) tags: String,
+    record: String,
+    secrets: Option<Vec<u8>>,
+}
+
+impl Columns {
+    /// Writes an enrollment down.
+    pub(super) fn of_individual(
+        sealer: &Sealer,
+        scope: &IdScope,
+        enrollment: &IndividualEnrollment,
+    ) -> Result<Self, Fault> {
+        let key = enrollment.registration_id.key();
+        let (mechanism, terms) = (&enrollment.attestation, &enrollment.terms);
+        let shared = Shared::of(Kind::Individual, sealer, scope, key, mechanism, terms)?;
+        Ok(Columns {
+            etag: terms.etag.as_str().to_owned(),
+            status: shared.status,
+            attestation: shared.attestation,
+            allocation: shared.allocation,
+            identities: identities(mechanism).join(" "),
+            tags: shared.tags.to_owned(),
+            record: to_text(&IndividualRecord::apart(enrollment)?)?,
+            secrets: shared.secrets,
+        })
+    }
+
+    fn values<'a>(&'a self, scope: &'a IdScope, key: &'a str) -> [Value<'a>; 10] {
+        [
+            scope.key().into(),
+            key.into(),
+            self.etag.as_str().into(),
+            self.status.as_str().into(),
+            self.attestation.as_str().into(),
+            self.allocation.as_str().into(),
+            self.identities.as_str().into(),
+            self.tags.as_str().into(),
+            self.record.as_str().into(),
+            self.secrets.as_deref().into(),
+        ]
+    }
 }
 
 /// Makes or replaces a group.
@@ -292,19 +341,40 @@ fn keep_tags(
                 ],
             )
         },
-        |(path, value)| {
-            session.execute(
-                "INSERT INTO enrollment_tags (scope, kind, path, value, key)
-                 VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (scope, kind, path, value, key) DO NOTHING",
-                &[
-                    scope.key().into(),
-                    kind.word().into(),
-                    path.as_str().into(),
-                    value.as_str().into(),
-                    key.into(),
-                ],
-            )
-        },
+        |leaf| add_tag(session, kind, scope, key, leaf),
+    )
+}
+
+/// Puts the tags of a record that had none into the path table.
+pub(super) fn add_tags(
+    session: &Session,
+    kind: Kind,
+    scope: &IdScope,
+    key: &str,
+    leaves: &[Leaf],
+) -> Result<(), Fault> {
+    leaves
+        .iter()
+        .try_for_each(|leaf| add_tag(session, kind, scope, key, leaf).map(drop))
+}
+
+fn add_tag(
+    session: &Session,
+    kind: Kind,
+    scope: &IdScope,
+    key: &str,
+    (path, value): &Leaf,
+) -> Result<usize, Fault> {
+    session.execute(
+        "INSERT INTO enrollment_tags (scope, kind, path, value, key)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (scope, kind, path, value, key) DO NOTHING",
+        &[
+            scope.key().into(),
+            kind.word().into(),
+            path.as_str().into(),
+            value.as_str().into(),
+            key.into(),
+        ],
     )
 }

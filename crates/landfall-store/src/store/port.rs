@@ -1,7 +1,9 @@
 //! The two ports, answered by the subject files.
 
+use std::sync::Arc;
+
 use landfall_core::attestation::AttestationKind;
-use landfall_core::audit::Search;
+use landfall_core::audit::{Author, Search};
 use landfall_core::certificate::ca::CaCertificate;
 use landfall_core::clock::Timestamp;
 use landfall_core::enrollment::{EnrollmentGroup, IndividualEnrollment};
@@ -12,7 +14,9 @@ use landfall_core::id::{
 use landfall_core::registration::Registration;
 use landfall_core::registration::operation::Operation;
 use landfall_core::service::ProvisioningService;
-use landfall_core::store::{Change, CommitError, Contents, Kept, ReadError, Selection, Store};
+use landfall_core::store::{
+    Change, CommitError, Contents, Expect, Kept, ReadError, Selection, Store,
+};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::audit::HubRecord;
 use landfall_hub::device::{Device, Hub, Module};
@@ -21,6 +25,7 @@ use tokio::sync::oneshot;
 
 use super::SqlStore;
 use crate::commit::{Request, closed};
+use crate::enrollments::Many;
 use crate::{
     audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
 };
@@ -56,6 +61,24 @@ impl Store for SqlStore {
             });
         }
         answers
+    }
+
+    async fn put_individuals(
+        &self,
+        scope: &IdScope,
+        records: Vec<(IndividualEnrollment, Expect)>,
+        author: &Author,
+    ) -> Vec<Result<(), CommitError>> {
+        let (many, sealer) = (records.len(), Arc::clone(&self.readers.sealer));
+        let (scope, author) = (scope.clone(), author.clone());
+        let ready = tokio::task::spawn_blocking(move || {
+            Box::new(Many::ready(&sealer, scope, records, author))
+        });
+        let outcome = match ready.await {
+            Ok(ready) => self.ask(|answer| Request::Many(ready, answer)).await,
+            Err(error) => Err(CommitError::Unavailable(error.to_string())),
+        };
+        outcome.unwrap_or_else(|error| vec![Err(error); many])
     }
 
     async fn services(&self) -> Result<Vec<ProvisioningService>, ReadError> {

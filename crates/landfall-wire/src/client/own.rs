@@ -6,12 +6,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
+use landfall_core::administration::import::Manner;
 use landfall_core::certificate::Certificate;
 use landfall_core::clock::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::{Authorization, Draft};
 use crate::message::Request;
+use crate::own::import::word;
 use crate::route::PolicyHolder;
 
 /// Lists the provisioning services of a server; with connection strings when `keys`.
@@ -173,6 +175,16 @@ pub fn audit(authorization: &Authorization, filters: &[(&str, String)]) -> Reque
         .done()
 }
 
+/// Sends lines to import; they are the body of the call, which is not there yet.
+pub fn import(authorization: &Authorization, manner: Manner) -> Request {
+    let mut draft = Draft::new(Method::POST, &["landfall", "enrollments", "import"])
+        .parameter("onConflict", word(manner.on_conflict));
+    if manner.dry_run {
+        draft = draft.parameter("dryRun", "true");
+    }
+    draft.authorized(authorization).done()
+}
+
 /// Reads the decision trace of one attempt.
 pub fn trace(authorization: &Authorization, tracking_id: &str) -> Request {
     Draft::new(Method::GET, &["landfall", "traces", tracking_id])
@@ -256,6 +268,7 @@ mod tests {
                 OwnRoute::PolicyRotation(hub.clone(), "a/b".into()),
             ),
             (audit(&who, &[("id", "d:1".into())]), OwnRoute::Audit),
+            (import(&who, Manner::default()), OwnRoute::Import),
             (trace(&who, "t-1"), OwnRoute::Trace("t-1".into())),
             (
                 registration_traces(&who, "d:1", 5),

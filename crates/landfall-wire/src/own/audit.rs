@@ -251,6 +251,12 @@ fn entry(
     }
     match entry.subjects.as_slice() {
         [id] if !entry.author.bulk => put("id", id.as_str().into()),
+        // An import counts its records and names none.
+        [] => {
+            let counts = what.taken_along.iter();
+            let own = counts.filter(|(kind, _)| *kind == what.kind);
+            put("count", own.map(|(_, count)| count).sum::<u64>().into());
+        }
         ids => {
             put("count", ids.len().into());
             put("ids", ids.into());
@@ -259,7 +265,7 @@ fn entry(
     if !what.changed_secrets.is_empty() {
         put("changedSecrets", what.changed_secrets.as_slice().into());
     }
-    if !what.taken_along.is_empty() {
+    if !what.taken_along.is_empty() && !entry.subjects.is_empty() {
         let counts = what.taken_along.iter();
         let counts = counts.map(|(kind, count)| (named(&KINDS, kind).to_owned(), json!(count)));
         put("takenAlong", Value::Object(counts.collect()));

@@ -61,7 +61,7 @@ pub fn parse_put<E: EnrollmentBody>(
 }
 
 /// Reads an enrollment that stands in a body, with its own id.
-pub(super) fn parse_object_of<E: EnrollmentBody>(
+pub(crate) fn parse_object_of<E: EnrollmentBody>(
     object: &Map<String, Value>,
 ) -> Result<EnrollmentRequest<E>, Error> {
     parse_members(Members::of(object))

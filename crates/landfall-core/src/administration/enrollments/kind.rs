@@ -4,12 +4,14 @@
 use std::future::Future;
 
 use crate::administration::attestation::Audience;
+use crate::administration::import::same_document;
 use crate::attestation::AttestationMechanism;
+use crate::audit::Author;
 use crate::document::Document;
 use crate::enrollment::{EnrollmentGroup, EnrollmentTerms, IndividualEnrollment};
 use crate::error::Error;
 use crate::id::{DeviceId, EnrollmentGroupId, IdScope, RegistrationId};
-use crate::store::{Expect, ReadError, Selection, Store, Write};
+use crate::store::{Change, CommitError, Expect, ReadError, Selection, Store, Write};
 
 /// Either kind of enrollment.
 pub trait Enrollment: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
@@ -55,6 +57,16 @@ pub trait Enrollment: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'stati
         scope: &IdScope,
         selection: &Selection,
     ) -> impl Future<Output = Result<Vec<Self>, ReadError>> + Send;
+    /// The members of this kind alone in which it differs from another, by their names on the wire.
+    fn unlike(&self, other: &Self) -> Vec<&'static str>;
+    /// Makes or replaces many, each on its own, in as few commits as may be; gives what came of
+    /// each, in their order.
+    fn put_many<S: Store>(
+        store: &S,
+        scope: &IdScope,
+        records: Vec<(Self, Expect)>,
+        author: &Author,
+    ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send;
 }
 
 /// What only individual enrollments have.
@@ -123,6 +135,28 @@ impl Enrollment for IndividualEnrollment {
     ) -> impl Future<Output = Result<Vec<Self>, ReadError>> + Send {
         store.individuals(scope, selection)
     }
+    fn unlike(&self, other: &Self) -> Vec<&'static str> {
+        // The device id that a device gets anyhow.
+        let device = |it: &Self| {
+            let own = it.device_id.as_ref().map(|id| id.as_str().to_owned());
+            own.filter(|id| id != it.registration_id.as_str())
+        };
+        let information = same_document(
+            self.device_information.as_ref(),
+            other.device_information.as_ref(),
+        );
+        let device = (device(self) != device(other)).then_some("deviceId");
+        let information = (!information).then_some("optionalDeviceInformation");
+        device.into_iter().chain(information).collect()
+    }
+    fn put_many<S: Store>(
+        store: &S,
+        scope: &IdScope,
+        records: Vec<(Self, Expect)>,
+        author: &Author,
+    ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send {
+        store.put_individuals(scope, records, author)
+    }
 }
 
 impl Enrollment for EnrollmentGroup {
@@ -179,5 +213,19 @@ impl Enrollment for EnrollmentGroup {
         selection: &Selection,
     ) -> impl Future<Output = Result<Vec<Self>, ReadError>> + Send {
         store.groups(scope, selection)
+    }
+    fn unlike(&self, _: &Self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    fn put_many<S: Store>(
+        store: &S,
+        scope: &IdScope,
+        records: Vec<(Self, Expect)>,
+        author: &Author,
+    ) -> impl Future<Output = Vec<Result<(), CommitError>>> + Send {
+        let changes = records.into_iter().map(|(record, expect)| {
+            Change::of(record.put(scope.clone(), expect)).by(author.clone())
+        });
+        store.commit(changes.collect())
     }
 }

@@ -1,12 +1,12 @@
-//! `landfall enrollment import`: lines of an export, or another service's records, into a service.
+//! `landfall enrollment import`: lines of an export, rows of a table, or another service's records,
+//! into a service.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use landfall_wire::route::Collection;
-use tokio::task::JoinSet;
+use clap::{Args, ValueEnum};
+use landfall_core::administration::import as route;
 
 use crate::client::Endpoint;
 use crate::client::tls::{Trust, settings};
@@ -14,17 +14,21 @@ use crate::command::connect::{Connect, connection_string};
 use crate::command::new_file::NewFile;
 use crate::command::outcome::{Exit, Failure};
 use crate::command::print;
+use crate::command::transfer::bulk;
 use crate::command::transfer::caller::Caller;
 use crate::command::transfer::fit::{Certificates, Fit, Hubs};
-use crate::command::transfer::sink::{Chunk, Manner, OnConflict, Settled, settle};
-use crate::command::transfer::source::{AT_ONCE, Lines, Read, Service, Source};
-use crate::command::transfer::tally::{self, Outcome, Tally};
+use crate::command::transfer::parts::{Parts, Untouched};
+use crate::command::transfer::sink::{Manner, OnConflict};
+use crate::command::transfer::source::{Lines, Service, Source};
+use crate::command::transfer::stream::{Stream, is_served};
+use crate::command::transfer::table::Table;
+use crate::command::transfer::tally::{self, Tally};
 use crate::signals;
 
 /// Options of `import`.
 #[derive(Args)]
 pub struct Import {
-    /// Export to read, or - for standard input
+    /// Export or table to read, or - for standard input
     #[arg(value_name = "FILE", required_unless_present = "from")]
     file: Option<PathBuf>,
     /// Read another service instead of a file, by its connection string, or @FILE that holds it
@@ -48,9 +52,21 @@ pub struct Import {
     /// File or folder with certificates that the lines name by thumbprint only; may be given several times
     #[arg(long, value_name = "PATH")]
     certificates: Vec<PathBuf>,
+    /// What the file is; else its name tells: .csv, .tsv and .txt hold a table
+    #[arg(long, value_name = "FORM", conflicts_with = "from")]
+    format: Option<Format>,
     /// Write the lines that failed into this file, as JSON Lines; an earlier report is replaced
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "refused", value_name = "FILE")]
     report: Option<PathBuf>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a line, as an export writes it
+    Jsonl,
+    /// One row for each device, the first row naming the columns
+    Csv,
 }
 
 /// How a run ended.
@@ -63,6 +79,13 @@ enum End {
     Broken(Failure),
 }
 
+/// A file, and its size when that is known.
+struct Input {
+    read: Box<dyn BufRead + Send>,
+    size: Option<u64>,
+    folder: PathBuf,
+}
+
 impl Import {
     /// Reads the lines and writes them into the service.
     pub async fn run(self, connect: &Connect) -> Result<(), Failure> {
@@ -72,71 +95,106 @@ impl Import {
             hubs: Hubs::parse(&self.map_hub, self.drop_hubs)?,
             certificates: Certificates::read(&self.certificates)?,
         };
-        let mut source = self.source()?;
-        let mut run = Run {
-            first: connect.service_caller().await?,
-            idle: Vec::new(),
-            many: 0,
-            running: JoinSet::new(),
-            manner: Manner {
+        let input = match &self.from {
+            Some(_) => None,
+            None => Some(self.input()?),
+        };
+        let size = input.as_ref().and_then(|input| input.size);
+        let mut caller = connect.service_caller().await?;
+        let mut tally = Tally::reporting(report);
+        let outcome = if is_served(&mut caller).await? {
+            let manner = route::Manner {
+                on_conflict: match self.on_conflict {
+                    OnConflict::Fail => route::OnConflict::Fail,
+                    OnConflict::Skip => route::OnConflict::Skip,
+                    OnConflict::Replace => route::OnConflict::Replace,
+                },
+                dry_run: self.dry_run,
+            };
+            let parts = match input {
+                Some(input) if self.is_lines() && fit.changes_nothing() => {
+                    Parts::AsTheyAre(Untouched::new(input.read))
+                }
+                input => Parts::Fitted(Box::new(self.source(input)?), fit),
+            };
+            let stream = Stream::new(caller, manner, size);
+            stream.run(parts, &mut tally, &mut stop).await
+        } else {
+            let manner = Manner {
                 on_conflict: self.on_conflict,
                 dry_run: self.dry_run,
-            },
-            fit,
-            tally: Tally::default(),
+            };
+            let mut source = self.source(input)?;
+            let run = bulk::Run::new(caller, manner, fit, &mut tally);
+            run.run(&mut source, &mut stop).await
         };
-        let end = match run.all(&mut source, &mut stop).await {
-            Ok(end) => end,
+        let end = match outcome {
+            Ok(false) => End::Whole,
+            Ok(true) => End::Interrupted,
             Err(failure) => End::Broken(failure),
         };
-        // What is on its way is settled, so that what is told is true.
-        let end = match (run.drain(&mut stop).await, end) {
-            (Err(failure), End::Whole) => End::Broken(failure),
-            (Ok(true), _) => End::Interrupted,
-            (_, end) => end,
-        };
-        print::progress("");
-        self.tell(connect, run.tally, report, end)
+        self.tell(connect, tally, end)
     }
 
-    fn source(&self) -> Result<Source, Failure> {
-        if let Some(from) = &self.from {
-            let string = connection_string(from)?;
-            let trust = match &self.from_ca {
-                Some(file) => Trust::File(file.clone()),
-                None => Trust::System,
-            };
-            let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
-            let caller = Caller::new(endpoint, string, settings(&trust, None)?);
-            return Ok(Source::Service(Box::new(Service::new(caller, true)), 0));
+    fn is_lines(&self) -> bool {
+        let named_a_table = || {
+            let extension = self.file.as_ref().and_then(|file| file.extension());
+            extension.is_some_and(|it| {
+                ["csv", "tsv", "txt"]
+                    .iter()
+                    .any(|known| it.eq_ignore_ascii_case(known))
+            })
+        };
+        match self.format {
+            Some(format) => format == Format::Jsonl,
+            None => !named_a_table(),
         }
+    }
+
+    fn input(&self) -> Result<Input, Failure> {
         let path = self.file.clone().unwrap_or_default();
         if path.as_os_str() == "-" {
-            let input = Box::new(BufReader::new(io::stdin()));
-            return Ok(Source::Lines(Lines::new(input)));
+            return Ok(Input {
+                read: Box::new(BufReader::new(io::stdin())),
+                size: None,
+                folder: PathBuf::from("."),
+            });
         }
-        let file = File::open(&path).map_err(|error| {
+        let unreadable = |error: io::Error| {
             Failure::usage(
                 format!("cannot read {}: {error}", path.display()),
-                "name a file that `landfall enrollment export` wrote, or - for standard input",
+                "name a file that `landfall enrollment export` wrote, a table, or - for standard input",
             )
-        })?;
-        Ok(Source::Lines(Lines::new(Box::new(BufReader::new(file)))))
+        };
+        let file = File::open(&path).map_err(unreadable)?;
+        let size = file.metadata().ok().filter(|it| it.is_file());
+        Ok(Input {
+            read: Box::new(BufReader::with_capacity(1 << 18, file)),
+            size: size.map(|it| it.len()),
+            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+        })
     }
 
-    fn tell(
-        &self,
-        connect: &Connect,
-        mut tally: Tally,
-        report: Option<NewFile>,
-        end: End,
-    ) -> Result<(), Failure> {
-        if let Some(mut file) = report {
-            for failed in tally.failed() {
-                writeln!(file, "{}", failed.json()).map_err(|error| file.unwritten(&error))?;
-            }
-            file.finish()?;
+    fn source(&self, input: Option<Input>) -> Result<Source, Failure> {
+        if let Some(input) = input {
+            return Ok(if self.is_lines() {
+                Source::Lines(Lines::new(input.read))
+            } else {
+                Source::Table(Box::new(Table::open(input.read, input.folder)?))
+            });
         }
+        let string = connection_string(self.from.as_deref().unwrap_or_default())?;
+        let trust = match &self.from_ca {
+            Some(file) => Trust::File(file.clone()),
+            None => Trust::System,
+        };
+        let endpoint = Endpoint::new(string.host(), string.port().unwrap_or(443));
+        let caller = Caller::new(endpoint, string, settings(&trust, None)?);
+        Ok(Source::Service(Box::new(Service::new(caller, true)), 0))
+    }
+
+    fn tell(&self, connect: &Connect, mut tally: Tally, end: End) -> Result<(), Failure> {
+        tally.finish()?;
         if !connect.json {
             eprint!("{}", tally.failures_text());
         }
@@ -146,7 +204,7 @@ impl Import {
             "in so far: {}; the same command continues where it ended",
             print::many(tally.in_place(), "line")
         );
-        match (end, tally.failed().len()) {
+        match (end, tally.many_failed()) {
             (End::Interrupted, _) => Err(Failure::new(
                 Exit::Refused,
                 format!("stopped: {so_far}"),
@@ -184,103 +242,5 @@ fn report(path: &Path) -> Result<NewFile, Failure> {
         NewFile::replacing(path)
     } else {
         NewFile::begin(path)
-    }
-}
-
-type Done = Result<(Caller, Collection, Vec<Settled>), Failure>;
-
-/// One run: chunks on their way, a few at once.
-struct Run {
-    first: Caller,
-    idle: Vec<Caller>,
-    many: usize,
-    running: JoinSet<Done>,
-    manner: Manner,
-    fit: Fit,
-    tally: Tally,
-}
-
-impl Run {
-    async fn all(&mut self, source: &mut Source, stop: &mut signals::Stop) -> Result<End, Failure> {
-        loop {
-            let batch = tokio::select! {
-                batch = source.next() => batch?,
-                _ = stop.wait() => return Ok(End::Interrupted),
-            };
-            let Some(batch) = batch else {
-                return Ok(End::Whole);
-            };
-            for chunk in self.chunks(batch) {
-                while self.many == AT_ONCE && self.idle.is_empty() {
-                    tokio::select! {
-                        done = self.running.join_next() => self.settled(done)?,
-                        _ = stop.wait() => return Ok(End::Interrupted),
-                    }
-                }
-                let mut caller = self.idle.pop().unwrap_or_else(|| {
-                    self.many += 1;
-                    self.first.another()
-                });
-                let manner = self.manner;
-                self.running.spawn(async move {
-                    let collection = chunk.collection();
-                    let settled = settle(&mut caller, chunk, manner).await?;
-                    Ok((caller, collection, settled))
-                });
-            }
-            print::progress(&(print::many(self.tally.settled(), "line") + " settled"));
-        }
-    }
-
-    /// Makes the records fit, counts those that are none, and cuts the others into chunks.
-    fn chunks(&mut self, batch: Vec<(u64, Read)>) -> Vec<Chunk> {
-        let mut items = Vec::new();
-        for (line, read) in batch {
-            let fitted = read.and_then(|(collection, record)| self.fit.item(collection, record));
-            match fitted {
-                Ok(item) => items.push((line, item)),
-                Err(reason) => self.tally.count(line, None, Outcome::Failed(reason)),
-            }
-        }
-        Chunk::cut(items)
-    }
-
-    fn settled(
-        &mut self,
-        done: Option<Result<Done, tokio::task::JoinError>>,
-    ) -> Result<(), Failure> {
-        let Some(done) = done else {
-            return Ok(());
-        };
-        let (caller, collection, settled) = done.map_err(anyhow::Error::new)??;
-        // Whoever is like one that was answered waits for a service that is away for a moment.
-        self.first = caller.another();
-        self.idle.push(caller);
-        for (line, id, outcome) in settled {
-            self.tally.count(line, Some((collection, id)), outcome);
-        }
-        Ok(())
-    }
-
-    /// Waits for what is on its way, unless the user stops it; gives whether that was so.
-    async fn drain(&mut self, stop: &mut signals::Stop) -> Result<bool, Failure> {
-        let mut first = Ok(false);
-        loop {
-            let done = tokio::select! {
-                done = self.running.join_next() => done,
-                _ = stop.wait() => {
-                    self.running.shutdown().await;
-                    return Ok(true);
-                }
-            };
-            if done.is_none() {
-                return first;
-            }
-            if let Err(failure) = self.settled(done)
-                && first.is_ok()
-            {
-                first = Err(failure);
-            }
-        }
     }
 }

@@ -101,6 +101,19 @@ impl Caller {
         &mut self,
         ask: impl Fn(&Authorization) -> Request,
     ) -> Result<Reply, Failure> {
+        self.reply_that(ask, |_| None).await
+    }
+
+    /// The same, where a reply may say that it settles nothing yet: `unsettled` gives why. In the
+    /// last try such a one is the answer.
+    ///
+    /// # Errors
+    /// As of [`Caller::reply`].
+    pub async fn reply_that(
+        &mut self,
+        ask: impl Fn(&Authorization) -> Request,
+        unsettled: impl Fn(&Reply) -> Option<&'static str>,
+    ) -> Result<Reply, Failure> {
         let mut tried = 0;
         loop {
             if self.signed.elapsed() > TOKEN_USE {
@@ -112,16 +125,16 @@ impl Caller {
             let answer = self.client.call(ask(&self.authorization)).await;
             tried += 1;
             let (why, asked) = match answer {
-                Ok(reply) => match later(&reply) {
-                    Some(asked) if tried < MOST_TRIES => {
-                        self.reached = true;
-                        (format!("asks to come back later ({})", reply.status), asked)
+                Ok(reply) => {
+                    self.reached = true;
+                    match (later(&reply), unsettled(&reply)) {
+                        (Some(asked), _) if tried < MOST_TRIES => {
+                            (format!("asks to come back later ({})", reply.status), asked)
+                        }
+                        (None, Some(why)) if tried < MOST_TRIES => (why.to_owned(), None),
+                        _ => return Ok(reply),
                     }
-                    _ => {
-                        self.reached = true;
-                        return Ok(reply);
-                    }
-                },
+                }
                 Err(error) if tried < MOST_TRIES && self.may_pass(&error) => {
                     (format!("cannot be reached now ({error})"), None)
                 }

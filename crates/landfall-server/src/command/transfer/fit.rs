@@ -180,6 +180,11 @@ pub struct Fit {
 }
 
 impl Fit {
+    /// Whether records are fit as they are.
+    pub fn changes_nothing(&self) -> bool {
+        self.hubs.names.is_empty() && !self.hubs.dropped && self.certificates.0.is_empty()
+    }
+
     /// Makes a record fit for another service.
     ///
     /// # Errors

@@ -12,19 +12,20 @@ use tokio::task::JoinSet;
 
 use super::caller::Caller;
 use super::line::{self, Line};
+use super::table::Table;
 use crate::command::outcome::{Exit, Failure};
 
 /// How many calls to one service are on their way at once.
 pub const AT_ONCE: usize = 4;
 
 /// How many lines of a file are handed on together.
-const LINES_AT_ONCE: usize = 1000;
+pub const LINES_AT_ONCE: usize = 1000;
 
 /// The longest line that is read, in bytes: far above what a service takes.
-const LONGEST_LINE: u64 = 1 << 20;
+pub const LONGEST_LINE: u64 = 1 << 20;
 
 /// What some editors and shells put before the first line of a UTF-8 file.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A record of a service, or why there is none where one was expected.
 pub type Read = Result<(Collection, JsonObject), String>;
@@ -167,14 +168,19 @@ fn unreadable(what: &str) -> Failure {
 
 /// The lines of a file.
 pub struct Lines {
-    input: Box<dyn BufRead>,
+    input: Box<dyn BufRead + Send>,
     number: u64,
+    read: u64,
 }
 
 impl Lines {
     /// Reads lines from `input`.
-    pub fn new(input: Box<dyn BufRead>) -> Self {
-        Lines { input, number: 0 }
+    pub fn new(input: Box<dyn BufRead + Send>) -> Self {
+        Lines {
+            input,
+            number: 0,
+            read: 0,
+        }
     }
 
     /// The next lines, numbered from 1 on; `None` at the end. Notes and empty lines are passed over.
@@ -187,7 +193,9 @@ impl Lines {
         while lines.len() < LINES_AT_ONCE {
             bytes.clear();
             let mut bounded = (&mut self.input).take(LONGEST_LINE);
-            if bounded.read_until(b'\n', &mut bytes)? == 0 {
+            let length = bounded.read_until(b'\n', &mut bytes)? as u64;
+            self.read += length;
+            if length == 0 {
                 return Ok(if lines.is_empty() { None } else { Some(lines) });
             }
             self.number += 1;
@@ -195,7 +203,7 @@ impl Lines {
                 bytes.drain(..BYTE_ORDER_MARK.len());
             }
             if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST_LINE {
-                self.pass_over()?;
+                self.read += pass_over(&mut self.input)?;
                 lines.push((
                     self.number,
                     Err(format!("it is longer than {LONGEST_LINE} bytes")),
@@ -212,46 +220,63 @@ impl Lines {
         }
         Ok(Some(lines))
     }
+}
 
-    /// Reads on to the end of a line without keeping it.
-    fn pass_over(&mut self) -> std::io::Result<()> {
-        loop {
-            let bytes = self.input.fill_buf()?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            let end = bytes.iter().position(|byte| *byte == b'\n');
-            let length = bytes.len();
-            self.input.consume(end.map_or(length, |end| end + 1));
-            if end.is_some() {
-                return Ok(());
-            }
+/// Reads on to the end of a line without keeping it; gives how many bytes that were.
+pub fn pass_over(input: &mut dyn BufRead) -> std::io::Result<u64> {
+    let mut passed = 0;
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(passed);
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(bytes.len(), |end| end + 1);
+        input.consume(length);
+        passed += length as u64;
+        if end.is_some() {
+            return Ok(passed);
         }
     }
 }
 
-/// Either of them.
+/// A file that cannot be read.
+pub fn unread(error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("the lines cannot be read: {error}"),
+        "check the file and its disk",
+    )
+}
+
+/// One of them.
 pub enum Source {
-    /// A file.
+    /// A file of lines.
     Lines(Lines),
+    /// A file of rows.
+    Table(Box<Table>),
     /// A service, and how many of its records were read.
     Service(Box<Service>, u64),
 }
 
 impl Source {
+    /// How much of it was read, in bytes; of a service, nothing.
+    pub fn read(&self) -> u64 {
+        match self {
+            Source::Lines(lines) => lines.read,
+            Source::Table(table) => table.read_so_far(),
+            Source::Service(..) => 0,
+        }
+    }
+
     /// The next records, numbered from 1 on; `None` at the end.
     ///
     /// # Errors
     /// [`Failure`] when the source cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<(u64, Read)>>, Failure> {
         match self {
-            Source::Lines(lines) => lines.read().map_err(|error| {
-                Failure::new(
-                    Exit::Refused,
-                    format!("the lines cannot be read: {error}"),
-                    "check the file and its disk",
-                )
-            }),
+            Source::Lines(lines) => lines.read().map_err(|error| unread(&error)),
+            Source::Table(table) => table.read().map_err(|error| unread(&error)),
             Source::Service(service, read) => {
                 let page = service.next().await?;
                 Ok(page.map(|page| {

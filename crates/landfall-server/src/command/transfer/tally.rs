@@ -1,13 +1,22 @@
 //! What became of each line, and how that is told.
 
+use std::io::Write as _;
+
+use landfall_wire::own::import::Progress;
 use landfall_wire::route::Collection;
 use serde_json::{Value as Json, json};
 
 use super::line::noun;
 use crate::command::print;
 
+use crate::command::new_file::NewFile;
+use crate::command::outcome::Failure;
+
 /// How many failed lines are told on the terminal.
 const MOST_TOLD: usize = 20;
+
+/// How many failed lines are kept to be told at all. All of them stand in a report.
+const MOST_KEPT: usize = 1000;
 
 /// What became of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +36,12 @@ pub enum Outcome {
 /// A line that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedLine {
-    line: u64,
-    record: Option<(Collection, String)>,
-    reason: String,
+    /// Its number.
+    pub line: u64,
+    /// The kind and id of its record, when it has one.
+    pub record: Option<(Collection, String)>,
+    /// Why.
+    pub reason: String,
 }
 
 impl FailedLine {
@@ -66,16 +78,28 @@ pub fn is_failed_line(text: &str) -> bool {
 }
 
 /// What became of all lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Tally {
     created: u64,
     replaced: u64,
     unchanged: u64,
     skipped: u64,
+    many_failed: u64,
+    /// The first of them.
     failed: Vec<FailedLine>,
+    report: Option<NewFile>,
+    unwritten: Option<Failure>,
 }
 
 impl Tally {
+    /// A tally whose failed lines also go into a report.
+    pub fn reporting(report: Option<NewFile>) -> Self {
+        Tally {
+            report,
+            ..Tally::default()
+        }
+    }
+
     /// Counts what became of one line.
     pub fn count(&mut self, line: u64, record: Option<(Collection, String)>, outcome: Outcome) {
         match outcome {
@@ -83,7 +107,7 @@ impl Tally {
             Outcome::Replaced => self.replaced += 1,
             Outcome::Unchanged => self.unchanged += 1,
             Outcome::Skipped => self.skipped += 1,
-            Outcome::Failed(reason) => self.failed.push(FailedLine {
+            Outcome::Failed(reason) => self.fail(FailedLine {
                 line,
                 record,
                 reason,
@@ -91,9 +115,48 @@ impl Tally {
         }
     }
 
+    /// Counts a failed line, and writes it into the report.
+    pub fn fail(&mut self, failed: FailedLine) {
+        self.many_failed += 1;
+        if let Some(report) = &mut self.report
+            && let Err(error) = writeln!(report, "{}", failed.json())
+            && self.unwritten.is_none()
+        {
+            self.unwritten = Some(report.unwritten(&error));
+        }
+        if self.failed.len() < MOST_KEPT {
+            self.failed.push(failed);
+        }
+    }
+
+    /// Counts what became of many lines that did not fail.
+    pub fn add(&mut self, progress: &Progress) {
+        self.created += progress.created;
+        self.replaced += progress.replaced;
+        self.unchanged += progress.unchanged;
+        self.skipped += progress.skipped;
+    }
+
+    /// Ends the report.
+    ///
+    /// # Errors
+    /// [`Failure`] when it could not be written.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        match (self.unwritten.take(), self.report.take()) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(report)) => report.finish().map(drop),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// How many lines failed.
+    pub fn many_failed(&self) -> u64 {
+        self.many_failed
+    }
+
     /// How many lines were settled.
     pub fn settled(&self) -> u64 {
-        self.in_place() + self.skipped + self.failed.len() as u64
+        self.in_place() + self.skipped + self.many_failed
     }
 
     /// How many lines are in the service as they say.
@@ -101,7 +164,7 @@ impl Tally {
         self.created + self.replaced + self.unchanged
     }
 
-    /// The lines that failed, in order.
+    /// The lines that failed, in order: of very many, the first.
     pub fn failed(&mut self) -> &[FailedLine] {
         self.failed.sort_by_key(|failed| failed.line);
         &self.failed
@@ -117,20 +180,21 @@ impl Tally {
             self.replaced,
             self.unchanged,
             self.skipped,
-            self.failed.len()
+            self.many_failed
         )
     }
 
     /// The first failed lines, for people.
     pub fn failures_text(&mut self) -> String {
+        let many = self.many_failed;
         let failed = self.failed();
         let mut text: String = failed
             .iter()
             .take(MOST_TOLD)
             .map(|failed| failed.text() + "\n")
             .collect();
-        if failed.len() > MOST_TOLD {
-            let rest = failed.len() - MOST_TOLD;
+        if many > MOST_TOLD as u64 {
+            let rest = many - MOST_TOLD as u64;
             text.push_str(&format!("and {rest} more: --report FILE lists all\n"));
         }
         text
@@ -145,6 +209,7 @@ impl Tally {
             "unchanged": self.unchanged,
             "skipped": self.skipped,
             "failed": failed,
+            "failedLines": self.many_failed,
         })
     }
 }
