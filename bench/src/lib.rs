@@ -2,3 +2,4 @@
 //! further one in a file of `src/bin`. Nothing here is part of the product.
 
 pub mod identity;
+pub mod load;

@@ -1,6 +1,8 @@
 //! `landfall-bench PROGRAM`: the references that Landfall is measured against, each the least that
-//! a program of its kind must do. `cargo xtask bench` starts them; nobody else needs to.
+//! a program of its kind must do, and the comparison itself. `cargo xtask bench` starts it; nobody else
+//! needs to.
 
+mod compare;
 mod programs;
 
 use std::process::ExitCode;
@@ -9,13 +11,25 @@ const USAGE: &str = "\
 Usage: landfall-bench <PROGRAM>
 
 Programs:
-  hs      accept a TLS connection, write one byte, close; prints its port first";
+  compare     measures Landfall beside the others; says what it takes when it is given nothing
+  hs          a TLS server that says one byte; prints its port first, as all servers here
+  hs-client   the same, for clients with certificates
+  hello       an HTTP server that says hello, on the engine that Landfall uses
+  hello-ours  the same through Landfall's own listener
+  store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
+  store-layer FOLDER COUNT  in the layer alone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["hs"] => programs::hs::run(),
+        ["compare", rest @ ..] => compare::run(rest),
+        ["hs"] => programs::hs::run(false),
+        ["hs-client"] => programs::hs::run(true),
+        ["hello"] => programs::hello::bare(),
+        ["hello-ours"] => programs::hello::ours(),
+        ["store", folder, count] => programs::store::run(folder, count, true),
+        ["store-layer", folder, count] => programs::store::run(folder, count, false),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,3 +1,5 @@
 //! The programs, one file each.
 
+pub mod hello;
 pub mod hs;
+pub mod store;

@@ -1,8 +1,9 @@
-//! What the contract tests need of this machine, and how a missing piece gets there.
+//! What tests and comparisons need of this machine, and how a missing piece gets there.
 //!
 //! On Debian as root the missing packages are installed. Anywhere else they are named and the task
 //! fails: a test that cannot run is a failure, never a skip.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -65,22 +66,28 @@ impl Need {
     }
 }
 
-/// Makes sure that everything is there.
+/// What a comparison needs: something to keep processes on a processor, something to count calls of
+/// the kernel with, and a server that everybody knows.
+const TO_MEASURE: [Need; 3] = [
+    Need::program("taskset", &["--version"], "util-linux"),
+    Need::program("strace", &["--version"], "strace"),
+    Need::program("nginx", &["-v"], "nginx-light"),
+];
+
+/// Makes sure that everything is there that a comparison needs.
+///
+/// # Errors
+/// As of [`prepare`].
+pub fn prepare_to_measure() -> anyhow::Result<()> {
+    provide(&TO_MEASURE)
+}
+
+/// Makes sure that everything is there that tests need.
 ///
 /// # Errors
 /// When something is missing and this task may not install it, or when installing fails.
 pub fn prepare() -> anyhow::Result<()> {
-    let missing = missing();
-    if !missing.is_empty() {
-        if !(is_debian() && is_root()) {
-            bail!("{}", complaint(&missing));
-        }
-        install(&missing)?;
-        let still = self::missing();
-        if !still.is_empty() {
-            bail!("{}", complaint(&still));
-        }
-    }
+    provide(&NEEDS)?;
     let version = step::output_of("node", &["--version"]).context("node does not answer")?;
     match major(&version) {
         Some(number) if number >= OLDEST_NODE => Ok(()),
@@ -91,21 +98,38 @@ pub fn prepare() -> anyhow::Result<()> {
     }
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !need.is_there()).collect()
+fn provide(needs: &[Need]) -> anyhow::Result<()> {
+    let missing = missing(needs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !(is_debian() && is_root()) {
+        bail!("{}", complaint(&missing));
+    }
+    install(&missing)?;
+    let still = self::missing(needs);
+    if !still.is_empty() {
+        bail!("{}", complaint(&still));
+    }
+    Ok(())
+}
+
+fn missing(needs: &[Need]) -> Vec<&Need> {
+    needs.iter().filter(|need| !need.is_there()).collect()
 }
 
 fn complaint(missing: &[&Need]) -> String {
     let names: Vec<_> = missing.iter().map(|need| need.name).collect();
     let packages: Vec<_> = missing.iter().map(|need| need.debian).collect();
     format!(
-        "the tests need these, and they are not here: {}\n  on Debian, as root: apt-get install --no-install-recommends {}",
+        "this task needs these, and they are not here: {}\n  on Debian, as root: apt-get install --no-install-recommends {}",
         names.join(", "),
         packages.join(" ")
     )
 }
 
 fn install(missing: &[&Need]) -> anyhow::Result<()> {
+    let _quiet = NothingStarts::begin()?;
     step::run(
         Command::new("apt-get")
             .args(["update", "-qq"])
@@ -117,6 +141,35 @@ fn install(missing: &[&Need]) -> anyhow::Result<()> {
             .args(missing.iter().map(|need| need.debian))
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
+}
+
+/// Keeps Debian from starting the servers that it installs, for as long as this lives.
+struct NothingStarts {
+    ours: bool,
+}
+
+/// The program that Debian asks before it starts a server; 101 says no.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl NothingStarts {
+    fn begin() -> anyhow::Result<Self> {
+        let ours = !Path::new(POLICY).exists();
+        if ours {
+            std::fs::write(POLICY, "#!/bin/sh\nexit 101\n")
+                .with_context(|| format!("{POLICY} cannot be written"))?;
+            std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(NothingStarts { ours })
+    }
+}
+
+impl Drop for NothingStarts {
+    fn drop(&mut self) {
+        if self.ours {
+            // It would be found, and asked, at the next installation of anything.
+            let _ = std::fs::remove_file(POLICY);
+        }
+    }
 }
 
 fn is_debian() -> bool {

@@ -1,9 +1,10 @@
 //! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask crash`, `cargo xtask
-//! tidy`, `cargo xtask package`.
+//! tidy`, `cargo xtask package`, `cargo xtask bench`.
 //!
 //! Each task lives in a module of its own; this file only picks one and turns its failure into an
 //! exit code.
 
+mod bench;
 mod ci;
 mod clients;
 mod crash;
@@ -31,6 +32,11 @@ Tasks:
   tidy    the guard of the architecture
   package the static release binary, a tarball, a Debian package and what an image is made of,
           in target/package
+  bench   Landfall beside the programs that it is measured against; writes
+          docs/operating/performance.md. Takes some minutes; installs nginx
+          bench --rows 1,4    only these rows, and no page
+          bench --rounds N, --seconds S    how often, and how long each
+          bench --short       a few rows of the release build, against widened bounds
 
 Example: cargo xtask test --only symmetric_key";
 
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         ["crash", rest @ ..] => crash::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => package::run(),
+        ["bench", "--short"] => bench::short(),
+        ["bench", words @ ..] => bench::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

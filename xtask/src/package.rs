@@ -69,8 +69,11 @@ pub fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the release binary, and makes sure that it needs nothing of the machine it will run on.
-fn binary() -> anyhow::Result<PathBuf> {
+/// Builds what is asked for as a release is built, and gives the folder where it is.
+///
+/// # Errors
+/// When the build fails.
+pub fn build(packages: &[&str]) -> anyhow::Result<PathBuf> {
     // Where the sources lay when they were built is nobody's business, and differs between machines.
     let flags = [
         "-Ctarget-feature=+crt-static".to_owned(),
@@ -83,12 +86,17 @@ fn binary() -> anyhow::Result<PathBuf> {
     // With `--target`, these flags are for the binary alone and not for build scripts and macros.
     step::run(
         step::cargo()
-            .args(["build", "--release", "--locked"])
-            .args(["--package", "landfall-server", "--target", TARGET])
+            .args(["build", "--release", "--locked", "--target", TARGET])
+            .args(packages.iter().flat_map(|name| ["--package", name]))
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")),
     )?;
-    let binary = step::target().join(TARGET).join("release").join("landfall");
+    Ok(step::target().join(TARGET).join("release"))
+}
+
+/// Builds the release binary, and makes sure that it needs nothing of the machine it will run on.
+fn binary() -> anyhow::Result<PathBuf> {
+    let binary = build(&["landfall-server"])?.join("landfall");
     let bytes = std::fs::read(&binary).context("the binary that was built cannot be read")?;
     ensure!(
         !elf::wants_interpreter(&bytes)?,

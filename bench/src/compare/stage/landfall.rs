@@ -1,0 +1,140 @@
+//! The server that is measured: `landfall serve` with its defaults, an ECDSA certificate, one service,
+//! a group with keys and one with an authority.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use landfall_bench::identity;
+use landfall_core::secret::SymmetricKey;
+use serde_json::Value as Json;
+
+use super::super::Options;
+use super::server::{Server, free_port, pinned};
+
+/// A Landfall that runs.
+pub(super) struct Landfall {
+    server: Server,
+    id_scope: String,
+    key: SymmetricKey,
+}
+
+impl Landfall {
+    /// Starts a server on a new data folder.
+    pub(super) async fn start(options: &Options, root: &str) -> anyhow::Result<Self> {
+        let folder = options.folder.join("landfall");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).context("the last run's data cannot be removed")?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let pair = identity::pem()?;
+        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
+        std::fs::write(folder.join("key.pem"), &*pair.key)?;
+        std::fs::write(folder.join("root.pem"), root)?;
+        let (https, admin) = (free_port()?, free_port()?);
+        let settings = format!(
+            "data_dir = \"data\"\n[https]\nlisten = [\"127.0.0.1:{https}\"]\n\
+             [[https.certificates]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+             [[services]]\nname = \"bench\"\nhost_name = \"localhost\"\nhub_host_name = \"127.0.0.1\"\n"
+        );
+        std::fs::write(folder.join("landfall.toml"), settings)?;
+        let log = std::fs::File::create(folder.join("log"))?;
+        let child = pinned(&options.landfall)
+            .args(["serve", "--config", "landfall.toml"])
+            .current_dir(&folder)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("landfall cannot be started")?;
+        let client = Client {
+            landfall: options.landfall.clone(),
+            folder,
+        };
+        let mut server = Server::of(child, https);
+        server.address = SocketAddr::new(server.address.ip(), https);
+        client.wait()?;
+        let service = client.json(&["service", "show", "bench"])?;
+        client.json(&["group", "create", "keys"])?;
+        let group = client.json(&["group", "show", "keys", "--keys"])?;
+        let root = client.folder.join("root.pem");
+        let root = root.to_string_lossy();
+        client.json(&[
+            "group",
+            "create",
+            "certificates",
+            "--certificate-path",
+            &root,
+        ])?;
+        Ok(Landfall {
+            server,
+            id_scope: text(&service, "/idScope")?,
+            key: SymmetricKey::from_base64(&text(&group, "/attestation/symmetricKey/primaryKey")?)?,
+        })
+    }
+
+    /// The process.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The id scope of the service.
+    pub(super) fn id_scope(&self) -> &str {
+        &self.id_scope
+    }
+
+    /// The key of the group with keys.
+    pub(super) fn key(&self) -> &SymmetricKey {
+        &self.key
+    }
+}
+
+fn text(value: &Json, pointer: &str) -> anyhow::Result<String> {
+    let text = value.pointer(pointer).and_then(Json::as_str);
+    Ok(text.with_context(|| format!("no {pointer}"))?.to_owned())
+}
+
+/// Client commands of the same executable.
+struct Client {
+    landfall: PathBuf,
+    folder: PathBuf,
+}
+
+impl Client {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.landfall);
+        command
+            .args(words)
+            .arg("--data")
+            .arg(Path::new("data"))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn wait(&self) -> anyhow::Result<()> {
+        let log = self.folder.join("log");
+        let done = self
+            .command(&["ready", "--wait", "30"])
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(
+            done.success(),
+            "the server is not ready: {}",
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
+        Ok(())
+    }
+
+    fn json(&self, words: &[&str]) -> anyhow::Result<Json> {
+        let done = self.command(words).arg("--json").output()?;
+        ensure!(
+            done.status.success(),
+            "landfall {}: {}",
+            words.join(" "),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(serde_json::from_slice(&done.stdout)?)
+    }
+}

@@ -1,0 +1,154 @@
+//! A server as a process on the first processor: started, asked what it used, and stopped with its owner.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use landfall_bench::identity;
+use landfall_server::command::bench::process::Process;
+
+use super::{Figure, moment};
+
+/// The processor of all servers; clients have the others.
+const PROCESSOR: &str = "0";
+
+/// How many registrations one round of the store writes each way.
+const REGISTRATIONS: &str = "16384";
+
+/// A server that runs.
+pub(super) struct Server {
+    child: Child,
+    pub(super) address: SocketAddr,
+}
+
+impl Server {
+    /// One of this program's own servers, which print their port.
+    pub(super) fn own(program: &str) -> anyhow::Result<Self> {
+        let me = std::env::current_exe()?;
+        let mut child = pinned(&me)
+            .arg(program)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("taskset cannot be started")?;
+        let mut line = String::new();
+        let out = child.stdout.take().context("no output")?;
+        BufReader::new(out).read_line(&mut line)?;
+        let port = line
+            .trim()
+            .parse()
+            .with_context(|| format!("{program} says '{}' and no port", line.trim()))?;
+        Ok(Server::of(child, port))
+    }
+
+    /// nginx with one process, the same certificate and no resumption.
+    pub(super) fn nginx(folder: &Path) -> anyhow::Result<Self> {
+        let pair = identity::pem()?;
+        let folder = folder.join("nginx");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
+        std::fs::write(folder.join("key.pem"), &*pair.key)?;
+        let port = free_port()?;
+        let text = format!(
+            "user root;\ndaemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  server {{\n    \
+             listen 127.0.0.1:{port} ssl;\n    ssl_certificate chain.pem;\n    \
+             ssl_certificate_key key.pem;\n    ssl_protocols TLSv1.2 TLSv1.3;\n    \
+             ssl_session_cache off;\n    ssl_session_tickets off;\n    \
+             location / {{ return 200 'hello'; }}\n  }}\n}}\n"
+        );
+        let file = folder.join("nginx.conf");
+        std::fs::write(&file, text)?;
+        let child = pinned(Path::new("nginx"))
+            .arg("-p")
+            .arg(&folder)
+            .arg("-c")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn()
+            .context("nginx cannot be started")?;
+        Ok(Server::of(child, port))
+    }
+
+    /// A process that listens on a port of the loopback address.
+    pub(super) fn of(child: Child, port: u16) -> Self {
+        Server {
+            child,
+            address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        }
+    }
+
+    /// What the process has used by now, once it no longer uses anything.
+    pub(super) async fn rested(&self) -> anyhow::Result<Duration> {
+        let process = Process {
+            id: self.child.id(),
+        };
+        let used = || process.used().context("a server is gone");
+        let mut before = used()?;
+        for _ in 0..80 {
+            moment().await;
+            let now = used()?;
+            // An idle runtime wakes up now and then.
+            if now.saturating_sub(before) < Duration::from_micros(300) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the store program, which measures the layer and the bare loop.
+pub(super) fn store(folder: &Path) -> anyhow::Result<(Figure, Figure)> {
+    let me = std::env::current_exe()?;
+    let done = pinned(&me)
+        .arg("store")
+        .arg(folder)
+        .arg(REGISTRATIONS)
+        .output()?;
+    ensure!(
+        done.status.success(),
+        "store: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let said = String::from_utf8(done.stdout)?;
+    let figures = said.lines().map(|line| {
+        let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        match numbers[..] {
+            [count, nanos, _] => anyhow::Ok(Figure {
+                cost: nanos / 1e3 / count,
+                rate: count * 1e9 / nanos,
+            }),
+            _ => bail!("store says '{line}'"),
+        }
+    });
+    match figures.collect::<anyhow::Result<Vec<_>>>()?[..] {
+        [layer, bare] => Ok((layer, bare)),
+        _ => bail!("store says '{said}'"),
+    }
+}
+
+/// A program on the servers' processor.
+pub(super) fn pinned(program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command
+        .args(["-c", PROCESSOR])
+        .arg(program)
+        .stdin(Stdio::null());
+    command
+}
+
+/// A port that was free a moment ago.
+pub(super) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

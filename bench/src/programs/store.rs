@@ -1,0 +1,294 @@
+//! Durable registrations in the SQLite layer, and the same rows by a bare loop of the same statements,
+//! 64 per commit: `store FOLDER COUNT` prints, for each of the two, how many it wrote, the nanoseconds of
+//! processor time it took for them, and how often it committed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use landfall_core::attestation::AttestationKind;
+use landfall_core::audit::Author;
+use landfall_core::document::Document;
+use landfall_core::enrollment::{DeviceCapabilities, InitialTwin};
+use landfall_core::id::{
+    DeviceId, EnrollmentGroupId, Etag, HubHostName, OperationId, RegistrationId, ServiceName,
+    TrackingId,
+};
+use landfall_core::linked_hub::{HubCredential, HubRegistry as _, Manner, Placed, Placement};
+use landfall_core::registration::operation::{Operation, Progress};
+use landfall_core::registration::{
+    Assignment, EnrollmentRef, Registration, RegistrationStatus, Substatus,
+};
+use landfall_core::secret::KeyPair;
+use landfall_core::service::ProvisioningService;
+use landfall_core::store::{Change, Expect, Guard, Store as _, Write};
+use landfall_hub::registry::EmbeddedHubs;
+use landfall_hub::store::HubWrite;
+use landfall_server::backend::Backend;
+use landfall_server::command::bench::process::Process;
+use landfall_server::founding::{self, Names};
+use landfall_store::SqlStore;
+use landfall_store::secret::SealingKey;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use tokio::task::JoinSet;
+
+/// Writers at once, as a busy server has.
+const IN_FLIGHT: usize = 128;
+/// Registrations in one commit of the bare loop.
+const PER_COMMIT: usize = 64;
+/// The group that lets the devices in.
+const GROUP: &str = "fleet";
+
+/// Writes `count` registrations through the layer and, when asked, by the bare loop.
+///
+/// # Errors
+/// When anything cannot be written.
+pub fn run(folder: &str, count: &str, both: bool) -> anyhow::Result<()> {
+    let folder = Path::new(folder).join("store");
+    let count = count.parse()?;
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ours = folder.join("landfall.db");
+    println!("{}", runtime.block_on(layer(&ours, count))?);
+    if both {
+        println!("{}", bare(&ours, &folder.join("bare.db"), count)?);
+    }
+    Ok(())
+}
+
+/// What the process has used by now, in nanoseconds.
+fn used() -> anyhow::Result<u128> {
+    let own = Process {
+        id: std::process::id(),
+    };
+    Ok(own.used().context("no account of this process")?.as_nanos())
+}
+
+/// Through Landfall's store, as the driver of registrations writes them.
+async fn layer(file: &Path, count: usize) -> anyhow::Result<String> {
+    let key = SealingKey::generate(&landfall_server::time::SystemEntropy);
+    let backend = Backend::sqlite(file.to_owned(), key)?;
+    let names = Names {
+        service: ServiceName::parse("bench")?,
+        host: "localhost".to_owned(),
+        hub: HubHostName::parse("hub.localhost")?,
+    };
+    let author = Author::server(backend.clock.now(), &*backend.entropy);
+    let (service, _) = founding::found(&backend, names, author).await?;
+    let group = Etag::draw(&*backend.entropy);
+    let mut changes = Vec::with_capacity(count);
+    for number in 0..count {
+        changes.push(change(&backend, &service, &group, number).await?);
+    }
+    // The guard of each names a group that is there.
+    let connection = Connection::open(file)?;
+    connection.execute(
+        "INSERT INTO enrollment_groups (scope, key, etag, provisioning_status, attestation, allocation, tags, record) \
+         VALUES (?1, ?2, ?3, 'enabled', 'symmetricKey', '', '', '{}')",
+        (service.id_scope.key(), GROUP, group.as_str()),
+    )?;
+    drop(connection);
+    let store = &backend.store;
+    let (before, commits) = (used()?, store.commits());
+    let mut writing = JoinSet::new();
+    let mut changes = changes.into_iter();
+    let begin = |writing: &mut JoinSet<bool>, change| {
+        let store = Arc::clone(store);
+        writing.spawn(async move { store.commit(vec![change]).await.iter().all(Result::is_ok) });
+    };
+    for change in changes.by_ref().take(IN_FLIGHT) {
+        begin(&mut writing, change);
+    }
+    while let Some(done) = writing.join_next().await {
+        ensure!(done?, "a registration was refused");
+        if let Some(change) = changes.next() {
+            begin(&mut writing, change);
+        }
+    }
+    let line = format!("{count} {} {}", used()? - before, store.commits() - commits);
+    store.close().await;
+    Ok(line)
+}
+
+/// What one registration writes.
+async fn change(
+    backend: &Backend<SqlStore>,
+    service: &ProvisioningService,
+    group: &Etag,
+    number: usize,
+) -> anyhow::Result<Change<HubWrite>> {
+    let id = format!("device-{number:08}");
+    let (entropy, now) = (&*backend.entropy, backend.clock.now());
+    let registration_id = RegistrationId::parse(&id)?;
+    let hub = service.linked_hubs.first().context("no hub")?;
+    let placement = Placement {
+        hub: hub.host_name.clone(),
+        device_id: DeviceId::parse(&id)?,
+        credential: HubCredential::Keys(KeyPair::draw(entropy, 64)),
+        capabilities: DeviceCapabilities::default(),
+        initial_twin: InitialTwin {
+            tags: None,
+            desired: Document::parse("{}").ok(),
+        },
+        manner: Manner::Create,
+    };
+    let hubs = EmbeddedHubs::new(
+        Arc::clone(&backend.store),
+        Arc::clone(&backend.clock),
+        Arc::clone(&backend.entropy),
+    );
+    let Placed::Writes(hub_writes) = hubs.place(&placement).await? else {
+        anyhow::bail!("the embedded hub writes nothing")
+    };
+    let registration = Registration {
+        registration_id: registration_id.clone(),
+        enrollment: EnrollmentRef::Group(EnrollmentGroupId::parse(GROUP)?),
+        kind: AttestationKind::SymmetricKey,
+        status: RegistrationStatus::Assigned,
+        assignment: Some(Assignment {
+            hub: placement.hub,
+            device_id: placement.device_id,
+            substatus: Substatus::InitialAssignment,
+        }),
+        payload: None,
+        etag: Etag::draw(entropy),
+        created: now,
+        updated: now,
+    };
+    let scope = service.id_scope.clone();
+    let operation = Operation {
+        id: OperationId::draw(entropy),
+        id_scope: scope.clone(),
+        registration_id: registration_id.clone(),
+        tracking_id: TrackingId::draw(entropy),
+        progress: Progress::Finished(Box::new(registration.clone())),
+        created: now,
+        updated: now,
+    };
+    Ok(Change {
+        guards: vec![
+            Guard::Group(
+                scope.clone(),
+                EnrollmentGroupId::parse(GROUP)?,
+                Expect::Etag(group.clone()),
+            ),
+            Guard::Individual(scope.clone(), registration_id, Expect::Absent),
+        ],
+        writes: vec![
+            Write::PutRegistration(scope, Box::new(registration), Expect::Absent),
+            Write::PutOperation(Box::new(operation)),
+        ],
+        hub_writes,
+        author: None,
+    })
+}
+
+/// The tables that a registration writes.
+const TABLES: [&str; 3] = ["registrations", "operations", "devices"];
+/// What it reads first: group, individual enrollment, earlier registration, device, highest revision.
+const READS: [(&str, &[usize]); 5] = [
+    (
+        "SELECT etag, tags FROM enrollment_groups WHERE scope = ?1 AND key = ?2",
+        &[0, 2],
+    ),
+    (
+        "SELECT etag, tags FROM individual_enrollments WHERE scope = ?1 AND key = ?2",
+        &[0, 1],
+    ),
+    (
+        "SELECT etag FROM registrations WHERE scope = ?1 AND key = ?2",
+        &[0, 1],
+    ),
+    (
+        "SELECT revision, tags FROM devices WHERE hub = ?1 AND device = ?2",
+        &[3, 1],
+    ),
+    (
+        "SELECT value FROM store_facts WHERE name = 'highest removed revision'",
+        &[],
+    ),
+];
+
+/// The same rows, read from the layer's own database, by a loop that knows nothing.
+fn bare(from: &Path, to: &Path, count: usize) -> anyhow::Result<String> {
+    let source = Connection::open(from)?;
+    let target = Connection::open(to)?;
+    target.execute_batch(
+        "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+         PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -16000; \
+         PRAGMA temp_store = MEMORY",
+    )?;
+    let mut schema = source.prepare(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
+    )?;
+    let statements = schema.query_map([], |row| row.get::<_, String>(0))?;
+    for statement in statements {
+        target.execute_batch(&statement?)?;
+    }
+    for table in ["services", "hubs", "enrollment_groups"] {
+        let (insert, rows) = rows(&source, table)?;
+        for row in rows {
+            target.execute(&insert, params_from_iter(row))?;
+        }
+    }
+    let tables = TABLES.map(|table| rows(&source, table));
+    let [registrations, operations, devices] = tables;
+    let ((put_registration, registrations), (put_operation, operations), (put_device, devices)) =
+        (registrations?, operations?, devices?);
+    ensure!(registrations.len() == count && operations.len() == count && devices.len() == count);
+    let group = Value::Text(GROUP.to_owned());
+    let before = used()?;
+    let mut commits = 0;
+    let writes: Vec<_> = registrations
+        .iter()
+        .zip(&operations)
+        .zip(&devices)
+        .collect();
+    for batch in writes.chunks(PER_COMMIT) {
+        target.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for ((registration, operation), device) in batch {
+            let known = [
+                registration.first(),
+                registration.get(1),
+                Some(&group),
+                device.first(),
+            ];
+            for (read, which) in READS {
+                let given = which
+                    .iter()
+                    .filter_map(|at| known.get(*at).copied().flatten());
+                let mut read = target.prepare_cached(read)?;
+                let mut found = read.query(params_from_iter(given))?;
+                std::hint::black_box(found.next()?.is_some());
+            }
+            for (put, row) in [
+                (&put_registration, registration),
+                (&put_operation, operation),
+                (&put_device, device),
+            ] {
+                target
+                    .prepare_cached(put)?
+                    .execute(params_from_iter(row.iter()))?;
+            }
+        }
+        target.prepare_cached("COMMIT")?.execute([])?;
+        commits += 1;
+    }
+    Ok(format!("{count} {} {commits}", used()? - before))
+}
+
+/// The statement that puts a row into a table, and all rows of it.
+fn rows(source: &Connection, table: &str) -> anyhow::Result<(String, Vec<Vec<Value>>)> {
+    let mut read = source.prepare(&format!("SELECT * FROM {table}"))?;
+    let columns = read.column_count();
+    let marks: Vec<String> = (1..=columns).map(|n| format!("?{n}")).collect();
+    let insert = format!("INSERT INTO {table} VALUES ({})", marks.join(", "));
+    let rows = read.query_map([], |row| (0..columns).map(|at| row.get(at)).collect())?;
+    Ok((insert, rows.collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask bench`: Landfall beside the programs that it is measured against, on this machine, and
+//! the page that comes of it. The comparison itself is a program of the crate `bench`; this builds both,
+//! installs what is missing, and keeps clients and servers on processors of their own.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::ensure;
+
+use crate::{machine, package, step};
+
+/// The processor of the clients; the servers are put on processor 0 by the comparison.
+const CLIENTS: &str = "1";
+/// How often a short run is made before it fails: another program may have had the machine.
+const TRIES: usize = 2;
+
+/// Measures what `words` ask for, with the build of a release that keeps its symbols, so that a profile
+/// of it names functions. All rows together are written down.
+///
+/// # Errors
+/// When the build fails, something is missing, or anything goes wrong while measuring.
+pub fn run(words: &[&str]) -> anyhow::Result<()> {
+    machine::prepare_to_measure()?;
+    two_processors()?;
+    step::run(
+        step::cargo()
+            .args(["build", "--release", "--locked"])
+            .args([
+                "--package",
+                "landfall-server",
+                "--package",
+                "landfall-bench",
+            ])
+            .env("CARGO_PROFILE_RELEASE_STRIP", "none"),
+    )?;
+    let built = step::target().join("release");
+    let page = step::root().join("docs/operating/performance.md");
+    let mut compare = compare(&built)?;
+    if !words.contains(&"--rows") {
+        compare.arg("--page").arg(page);
+    }
+    step::run(compare.args(words))
+}
+
+/// Holds the release that `package` built against widened bounds.
+///
+/// # Errors
+/// When the build fails, or a row is below its bound twice.
+pub fn short() -> anyhow::Result<()> {
+    two_processors()?;
+    let built = package::build(&["landfall-server", "landfall-bench"])?;
+    for _ in 1..TRIES {
+        if step::run(compare(&built)?.arg("--short")).is_ok() {
+            return Ok(());
+        }
+        println!("once more: another program may have had the machine");
+    }
+    step::run(compare(&built)?.arg("--short"))
+}
+
+fn compare(built: &Path) -> anyhow::Result<Command> {
+    let folder = step::target().join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let mut command = Command::new("taskset");
+    command
+        .args(["-c", CLIENTS])
+        .arg(built.join("landfall-bench"))
+        .args(["compare", "--landfall"])
+        .arg(built.join("landfall"))
+        .arg("--folder")
+        .arg(folder);
+    Ok(command)
+}
+
+fn two_processors() -> anyhow::Result<()> {
+    let there = std::thread::available_parallelism().map_or(1, usize::from);
+    ensure!(
+        there >= 2,
+        "this machine gives this process {there} processor: servers and clients need one each"
+    );
+    Ok(())
+}
