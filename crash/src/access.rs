@@ -10,7 +10,7 @@ use landfall_core::clock::{Clock as _, Timestamp};
 use landfall_core::sas;
 use landfall_core::secret::SymmetricKey;
 use landfall_server::client::tls::{Trust, settings};
-use landfall_server::client::{Client, ClientError, Endpoint};
+use landfall_server::client::{Client, Endpoint};
 use landfall_server::time::{SystemClock, SystemEntropy};
 use landfall_wire::client::connection_string::ConnectionString;
 use landfall_wire::client::registering::{Next, Registering};
@@ -20,7 +20,7 @@ use landfall_wire::route::Collection;
 use rustls::ClientConfig;
 use serde_json::{Value as Json, json};
 
-use crate::server::{FIRST_HUB, SECOND_HUB, SERVICE, Server};
+use crate::server::{SECOND_HUB, SERVICE, Server};
 
 /// The version that the devices speak.
 const DEVICE_API: &str = "2021-06-01";
@@ -55,8 +55,8 @@ impl Access {
         let told = server.command(&["service", "show", "crash", "--json"])?;
         let told: Json = serde_json::from_str(&told)?;
         let id_scope = told["idScope"].as_str().context("no id scope")?.to_owned();
-        let string = |words: &[&str]| -> anyhow::Result<ConnectionString> {
-            let words = [&["connection-string", "--service", "crash"], words].concat();
+        let string = |service: &str, words: &[&str]| -> anyhow::Result<ConnectionString> {
+            let words = [&["connection-string", "--service", service], words].concat();
             Ok(ConnectionString::parse(server.command(&words)?.trim())?)
         };
         let trust = Trust::Shown(vec![server.fingerprint.clone()]);
@@ -65,11 +65,8 @@ impl Access {
             address: server.address,
             id_scope,
             group_key: SymmetricKey::draw(&SystemEntropy, 64),
-            service: string(&[])?,
-            hubs: [
-                string(&["--hub", FIRST_HUB])?,
-                string(&["--hub", SECOND_HUB])?,
-            ],
+            service: string("crash", &[])?,
+            hubs: [string("crash", &["--hub"])?, string("other", &["--hub"])?],
             until: SystemClock.now().plus(LIFE),
         };
         let key = access.group_key.to_base64();
@@ -145,12 +142,6 @@ impl Access {
         request.headers.insert(http::header::CONTENT_TYPE, json);
         request
     }
-}
-
-/// Sends a request; nothing when the server is gone before its answer was read.
-pub async fn answer(client: &mut Client, request: Request) -> Option<Reply> {
-    let reply: Result<Reply, ClientError> = client.call(request).await;
-    reply.ok()
 }
 
 /// The body of a reply.

@@ -11,11 +11,12 @@ use landfall_store::examination::Examination;
 
 use crate::access::Access;
 use crate::chance::Chance;
+use crate::cluster::Cluster;
 use crate::ledger::{Count, Device, Ledger, Progress, Written};
-use crate::load::{Hit, Writer};
-use crate::moments::Moment;
-use crate::options::Options;
-use crate::server::{Server, Victim};
+use crate::load::{Hit, Target, Writer};
+use crate::moments::{Moment, Whom};
+use crate::options::{Engine, Options};
+use crate::server::Server;
 use crate::verify;
 
 /// So many writers register devices.
@@ -71,6 +72,9 @@ impl Goal {
 /// See the module.
 pub struct Lane {
     number: u16,
+    engine: Engine,
+    /// Where the engine is PostgreSQL.
+    cluster: Option<Arc<Cluster>>,
     server: Server,
     chance: Chance,
     goal: Arc<Goal>,
@@ -79,18 +83,31 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Prepares a server that nobody started yet.
+    /// Prepares a server that nobody started yet, and starts the database that it needs.
     ///
     /// # Errors
-    /// When its folder cannot be made.
-    pub fn new(number: u16, options: &Options, goal: Arc<Goal>) -> anyhow::Result<Self> {
+    /// When its folder cannot be made, or PostgreSQL does not start.
+    pub async fn new(number: u16, options: &Options, goal: Arc<Goal>) -> anyhow::Result<Self> {
         let mut chance = Chance::new(options.seed);
         for _ in 0..number {
             chance.part();
         }
+        let turn = usize::from(number) % options.engines.len().max(1);
+        let engine = options.engines.get(turn).copied().context("an engine")?;
+        let cluster = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => {
+                let cluster = Cluster::make()?;
+                cluster.start().await?;
+                Some(Arc::new(cluster))
+            }
+        };
+        let url = cluster.as_ref().map(|cluster| cluster.url());
         Ok(Lane {
             number,
-            server: Server::make(&options.binary)?,
+            engine,
+            cluster,
+            server: Server::make(&options.binary, url.as_deref())?,
             chance: chance.part(),
             goal,
             ledger: Ledger::default(),
@@ -107,6 +124,9 @@ impl Lane {
             Ok(()) => Ok(self.count),
             Err(error) => {
                 let folder = self.server.keep();
+                if let Some(cluster) = self.cluster.take().and_then(Arc::into_inner) {
+                    cluster.keep();
+                }
                 Err(error.context(format!(
                     "lane {} after {} kills; its folder stays: {}",
                     self.number,
@@ -127,27 +147,48 @@ impl Lane {
             self.ledger.enrollments.insert(id, Written::default());
         }
         while let Some(number) = self.goal.take() {
+            let whom = Whom::draw(&mut self.chance, self.engine);
+            let target = match (whom, &self.cluster) {
+                (Whom::Database(how), Some(cluster)) => {
+                    self.count.of_database += 1;
+                    Target::Database(Arc::clone(cluster), how)
+                }
+                _ => Target::Server(victim.clone()),
+            };
             match Moment::draw(&mut self.chance) {
                 Moment::Starting(after) => {
                     victim.kill();
                     victim = self.server.launch()?;
                     sleep(after).await;
+                    if let Target::Database(..) = target {
+                        target.kill();
+                    }
                     victim.kill();
                     self.count.starting += 1;
                 }
                 Moment::After(span) => {
-                    self.load(&access, &homes, &victim, None, span).await?;
+                    self.load(&access, &homes, &target, None, span).await?;
                     self.count.at_random += 1;
                 }
                 Moment::Answer(chosen) => {
-                    self.load(&access, &homes, &victim, Some(chosen), LONGEST_LOAD)
+                    let chosen = Some(chosen);
+                    self.load(&access, &homes, &target, chosen, LONGEST_LOAD)
                         .await?;
                     self.count.behind_answers += 1;
                 }
             }
-            victim = self.server.start().await?;
+            if let Target::Database(cluster, _) = &target {
+                cluster.start().await?;
+            }
+            if victim.has_left() {
+                victim = self.server.start().await?;
+            } else {
+                // It lived through it, and must find its database again by itself.
+                self.server.recover(&victim).await?;
+            }
             self.verify(&access, &homes).await?;
-            if self.count.kills().is_multiple_of(CHECKED_EVERY) {
+            let due = self.count.kills().is_multiple_of(CHECKED_EVERY);
+            if due && self.engine == Engine::Sqlite {
                 self.check_database().await?;
             }
             if number % 100 == 0 {
@@ -187,11 +228,11 @@ impl Lane {
         &mut self,
         access: &Access,
         homes: &[Device],
-        victim: &Victim,
+        target: &Target,
         chosen: Option<u64>,
         span: Duration,
     ) -> anyhow::Result<()> {
-        let hit = Hit::new(victim.clone(), chosen);
+        let hit = Hit::new(target.clone(), chosen);
         let mut registering = Vec::new();
         for (at, mut devices) in take(&mut self.ledger.devices).into_iter().enumerate() {
             let mut writer = self.writer(access, &hit);
@@ -215,10 +256,10 @@ impl Lane {
             let outcome = writer.change(&mut twins, &homes).await;
             (twins, writer.count, outcome)
         });
-        let victim = victim.clone();
+        let target = target.clone();
         let killing = tokio::spawn(async move {
             sleep(span).await;
-            victim.kill();
+            target.kill();
         });
 
         // Whoever writes ends when the server is gone, whoever killed it.
@@ -271,6 +312,10 @@ impl Lane {
     }
 
     async fn check_database(&self) -> anyhow::Result<()> {
+        if let Some(cluster) = &self.cluster {
+            let cluster = Arc::clone(cluster);
+            return tokio::task::spawn_blocking(move || cluster.check()).await?;
+        }
         let path = self.server.data().join("landfall.db");
         let damage = tokio::task::spawn_blocking(move || {
             Examination::open(&path).and_then(|database| database.damage())

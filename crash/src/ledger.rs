@@ -86,6 +86,8 @@ pub struct Count {
     pub behind_answers: u64,
     /// Kills in a start.
     pub starting: u64,
+    /// Of all kills those of the database server.
+    pub of_database: u64,
     /// Registrations that were acknowledged.
     pub registrations: u64,
     /// Enrollments that were written or removed, and acknowledged.
@@ -107,6 +109,7 @@ impl Count {
         self.at_random += other.at_random;
         self.behind_answers += other.behind_answers;
         self.starting += other.starting;
+        self.of_database += other.of_database;
         self.registrations += other.registrations;
         self.enrollments += other.enrollments;
         self.twins += other.twins;
@@ -118,11 +121,12 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} right behind an answer, {} at random moments, {} while starting; acknowledged: {} registrations, \
-             {} writes of enrollments, {} of twins; {} requests were cut off",
+            "{} right behind an answer, {} at random moments, {} while starting; {} of all were of \
+             the database server; acknowledged: {} registrations, {} writes of enrollments, {} of twins; {} requests were cut off",
             self.behind_answers,
             self.at_random,
             self.starting,
+            self.of_database,
             self.registrations,
             self.enrollments,
             self.twins,

@@ -9,27 +9,47 @@ use anyhow::{Context, bail};
 use http::StatusCode;
 use landfall_server::client::Client;
 use landfall_wire::client::service;
-use landfall_wire::message::Reply;
+use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::Collection;
 use serde_json::json;
 
-use crate::access::{Access, answer, body, told_by};
+use crate::access::{Access, body, told_by};
 use crate::chance::Chance;
+use crate::cluster::{Cluster, How};
 use crate::ledger::{Count, Device, Placed, Progress, Written};
 use crate::server::{SERVICE, Victim};
 
+/// What is to be killed.
+#[derive(Clone)]
+pub enum Target {
+    /// Landfall.
+    Server(Victim),
+    /// The database server under it.
+    Database(Arc<Cluster>, How),
+}
+
+impl Target {
+    /// Kills it at once; whatever else runs on this thread goes on elsewhere meanwhile.
+    pub fn kill(&self) {
+        tokio::task::block_in_place(|| match self {
+            Target::Server(victim) => victim.kill(),
+            Target::Database(cluster, how) => cluster.kill(*how),
+        });
+    }
+}
+
 /// Counts answers, and kills where the chosen one was read.
 pub struct Hit {
-    victim: Victim,
+    target: Target,
     chosen: Option<u64>,
     answers: AtomicU64,
 }
 
 impl Hit {
     /// Kills at answer `chosen`, or never.
-    pub fn new(victim: Victim, chosen: Option<u64>) -> Arc<Self> {
+    pub fn new(target: Target, chosen: Option<u64>) -> Arc<Self> {
         Arc::new(Hit {
-            victim,
+            target,
             chosen,
             answers: AtomicU64::new(0),
         })
@@ -38,7 +58,7 @@ impl Hit {
     fn answered(&self) {
         let number = self.answers.fetch_add(1, Ordering::SeqCst) + 1;
         if Some(number) == self.chosen {
-            self.victim.kill();
+            self.target.kill();
         }
     }
 }
@@ -56,7 +76,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Registers devices, new ones and some that return, until the server is gone.
+    /// Sends a request; nothing when no answer was read, or one that puts it off since the database is gone.
+    /// Then it may have been done, or not.
+    async fn answer(&self, client: &mut Client, request: Request) -> Option<Reply> {
+        let reply = client.call(request).await.ok()?;
+        let put_off = reply.status == StatusCode::SERVICE_UNAVAILABLE;
+        let may_be = matches!(self.hit.target, Target::Database(..));
+        (!(put_off && may_be)).then_some(reply)
+    }
+
+    /// Registers devices, new ones and some that return, until the server or its database is gone.
     ///
     /// # Errors
     /// When the server answers what it must not.
@@ -82,7 +111,7 @@ impl Writer {
             let device = devices.get_mut(at).context("a device")?;
             device.progress = Progress::Asked;
             let request = self.access.register(&device.id)?;
-            let Some(reply) = answer(&mut client, request).await else {
+            let Some(reply) = self.answer(&mut client, request).await else {
                 self.count.cut_off += 1;
                 return Ok(());
             };
@@ -94,7 +123,7 @@ impl Writer {
                 continue;
             }
             let request = self.access.poll(&device.id, &operation)?;
-            let Some(reply) = answer(&mut client, request).await else {
+            let Some(reply) = self.answer(&mut client, request).await else {
                 return Ok(());
             };
             if reply.status == StatusCode::OK {
@@ -106,7 +135,7 @@ impl Writer {
         }
     }
 
-    /// Makes, changes and removes enrollments until the server is gone.
+    /// Makes, changes and removes enrollments until the server or its database is gone.
     ///
     /// # Errors
     /// When the server answers what it must not.
@@ -130,7 +159,7 @@ impl Writer {
                 (request, Some(value))
             };
             written.ask(value);
-            let Some(reply) = answer(&mut client, request).await else {
+            let Some(reply) = self.answer(&mut client, request).await else {
                 self.count.cut_off += 1;
                 return Ok(());
             };
@@ -143,7 +172,7 @@ impl Writer {
         }
     }
 
-    /// Changes the twins of devices, each on its hub, until the server is gone.
+    /// Changes the twins of devices, each on its hub, until the server or its database is gone.
     ///
     /// # Errors
     /// When the server answers what it must not.
@@ -166,7 +195,7 @@ impl Writer {
                 .access
                 .patch_twin(&placed.hub, &placed.device_id, value);
             written.ask(Some(value));
-            let Some(reply) = answer(client, request).await else {
+            let Some(reply) = self.answer(client, request).await else {
                 self.count.cut_off += 1;
                 return Ok(());
             };

@@ -2,6 +2,8 @@
 //! a chosen moment, starts it again on the same data, and asks for everything that was acknowledged.
 //! `cargo xtask crash` starts it.
 //!
+//! On PostgreSQL the database server is killed too, while Landfall goes on and must find it again.
+//!
 //! A write is acknowledged when its answer was read. Each lane has a server of its own and does this over
 //! and over; [`moments`] chooses when, [`load`] writes, [`ledger`] is what was promised, [`verify`] asks.
 //! A kill takes the process and leaves the machine: what stands in the system's memory stays. So this finds
@@ -9,6 +11,7 @@
 
 mod access;
 mod chance;
+mod cluster;
 mod lane;
 mod ledger;
 mod load;
@@ -49,7 +52,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let goal = Arc::new(Goal::new(&options));
     let mut lanes = tokio::task::JoinSet::new();
     for number in 0..options.lanes {
-        let lane = Lane::new(number, &options, Arc::clone(&goal))?;
+        let lane = Lane::new(number, &options, Arc::clone(&goal)).await?;
         lanes.spawn(lane.run());
     }
     let mut count = Count::default();

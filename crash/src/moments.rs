@@ -1,8 +1,10 @@
-//! When a server is killed.
+//! When which server is killed.
 
 use std::time::Duration;
 
 use crate::chance::Chance;
+use crate::cluster::How;
+use crate::options::Engine;
 
 /// The longest that a server is let work before a random kill.
 const LONGEST_WORK_MICROS: u64 = 120_000;
@@ -10,6 +12,26 @@ const LONGEST_WORK_MICROS: u64 = 120_000;
 const MOST_ANSWERS: u64 = 40;
 /// The longest that a start is let go on before it is cut off.
 const LONGEST_START_MICROS: u64 = 150_000;
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// Landfall.
+    Server,
+    /// The database server, while Landfall goes on.
+    Database(How),
+}
+
+impl Whom {
+    /// Draws one, where there is a database server: it in a third of all kills.
+    pub fn draw(chance: &mut Chance, engine: Engine) -> Self {
+        match (engine, chance.below(6)) {
+            (Engine::Postgres, 0) => Whom::Database(How::Kill),
+            (Engine::Postgres, 1) => Whom::Database(How::Immediate),
+            _ => Whom::Server,
+        }
+    }
+}
 
 /// A moment to kill at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

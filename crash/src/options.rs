@@ -8,19 +8,31 @@ use landfall_core::clock::Entropy as _;
 use landfall_server::time::SystemEntropy;
 
 const USAGE: &str = "\
-Usage: landfall-crash --binary FILE [--points N] [--seconds S] [--lanes N] [--seed N]
+Usage: landfall-crash --binary FILE [--engine E] [--points N] [--seconds S] [--lanes N] [--seed N]
 
   --binary FILE  the landfall executable
+  --engine E     sqlite, postgres, or both, lane by lane (sqlite)
   --points N     end after so many kills (1000)
   --seconds S    end after so long, even with fewer kills
   --lanes N      so many servers at once (2)
   --seed N       choose the moments as an earlier run did";
+
+/// What keeps the data of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The file in the data folder.
+    Sqlite,
+    /// A PostgreSQL server of the lane's own.
+    Postgres,
+}
 
 /// What a run is told.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The executable.
     pub binary: PathBuf,
+    /// The engines, one lane after the other.
+    pub engines: Vec<Engine>,
     /// End after so many kills.
     pub points: u64,
     /// End after so long.
@@ -41,6 +53,7 @@ impl Options {
         SystemEntropy.fill(&mut seed);
         let mut options = Options {
             binary: PathBuf::new(),
+            engines: vec![Engine::Sqlite],
             points: 1000,
             limit: None,
             lanes: 2,
@@ -58,6 +71,14 @@ impl Options {
             };
             match word.as_str() {
                 "--binary" => options.binary = PathBuf::from(value),
+                "--engine" => {
+                    options.engines = match value.as_str() {
+                        "sqlite" => vec![Engine::Sqlite],
+                        "postgres" => vec![Engine::Postgres],
+                        "both" => vec![Engine::Sqlite, Engine::Postgres],
+                        _ => bail!("no engine is called '{value}'\n{USAGE}"),
+                    }
+                }
                 "--points" => options.points = number()?,
                 "--seconds" => options.limit = Some(Duration::from_secs(number()?)),
                 "--lanes" => options.lanes = u16::try_from(number()?.clamp(1, 16))?,

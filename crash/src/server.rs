@@ -43,7 +43,8 @@ impl Victim {
         }
     }
 
-    fn has_left(&self) -> bool {
+    /// Whether it is gone.
+    pub fn has_left(&self) -> bool {
         let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = child.as_mut().map(|child| child.try_wait());
         !matches!(left, Some(Ok(None)))
@@ -74,7 +75,7 @@ impl Server {
     ///
     /// # Errors
     /// When one of them cannot be made.
-    pub fn make(binary: &Path) -> anyhow::Result<Self> {
+    pub fn make(binary: &Path, database_url: Option<&str>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("landfall-crash-")
             .tempdir()?;
@@ -85,11 +86,13 @@ impl Server {
         fs::write(folder.path().join("server-key.pem"), key.serialize_pem())?;
         let (address, admin) = (free()?, free()?);
         let place = folder.path().display();
+        let database = database_url.map(|url| format!("[database]\nurl = \"{url}\"\n"));
+        let database = database.unwrap_or_default();
         let text = format!(
             "data_dir = \"{place}/data\"\n\
              [https]\nlisten = [\"{address}\"]\n\
              [[https.certificates]]\nchain = \"{place}/server.pem\"\nkey = \"{place}/server-key.pem\"\n\
-             [admin]\nlisten = \"{admin}\"\n\
+             {database}[admin]\nlisten = \"{admin}\"\n\
              [device]\nretry_after_seconds = 1\n\
              [log]\nfilter = \"warn\"\n\
              [[services]]\nname = \"crash\"\nhost_name = \"{SERVICE}\"\nhub_host_name = \"{FIRST_HUB}\"\n"
@@ -141,14 +144,23 @@ impl Server {
     /// When it leaves, or is not ready in time.
     pub async fn start(&self) -> anyhow::Result<Victim> {
         let victim = self.launch()?;
+        self.recover(&victim).await?;
+        Ok(victim)
+    }
+
+    /// Waits until a server that runs is ready again.
+    ///
+    /// # Errors
+    /// When it leaves, or is not ready in time.
+    pub async fn recover(&self, victim: &Victim) -> anyhow::Result<()> {
         let admin = Endpoint::new(&self.admin.ip().to_string(), self.admin.port());
         let watch = Stopwatch::start();
         loop {
             if ready::asked(&admin).await.is_ok_and(|said| said.ready) {
-                return Ok(victim);
+                return Ok(());
             }
             if victim.has_left() {
-                bail!("the server does not start again:\n{}", self.end_of_log());
+                bail!("the server left:\n{}", self.end_of_log());
             }
             if watch.elapsed() > STARTED_WITHIN {
                 bail!("the server is not ready in time:\n{}", self.end_of_log());
