@@ -10,7 +10,7 @@ use landfall_core::error::Error;
 use landfall_core::secret::repeated;
 use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
-use landfall_store::{Durability, OpenError, SqlStore};
+use landfall_store::{Durability, OpenError, PostgresUrl, SqlStore};
 
 use crate::time::{SystemClock, SystemEntropy};
 
@@ -70,6 +70,21 @@ impl Backend<SqlStore> {
         )?;
         Ok(Backend {
             store: Arc::new(store),
+            clock,
+            entropy,
+        })
+    }
+
+    /// Opens a PostgreSQL database, with the machine's clock and chance.
+    ///
+    /// # Errors
+    /// When the database cannot be opened; the text names it without its password.
+    pub async fn postgres(url: PostgresUrl, key: SealingKey) -> Result<Self, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store = SqlStore::postgres(url, key, Arc::clone(&clock), Arc::clone(&entropy));
+        Ok(Backend {
+            store: Arc::new(store.await?),
             clock,
             entropy,
         })

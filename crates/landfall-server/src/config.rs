@@ -4,6 +4,7 @@
 //! Names, defaults and meanings stand once, in `field`; docs/reference/configuration.md is written
 //! from there. Secrets are named by file, never given as values.
 
+mod database;
 mod field;
 mod source;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use clap::Args;
 use landfall_core::id::{HubHostName, ServiceName};
+use landfall_store::PostgresUrl;
 use tracing_subscriber::EnvFilter;
 
 pub use self::field::reference;
@@ -30,6 +32,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// The SQLite database file.
     pub database_path: PathBuf,
+    /// The PostgreSQL database that is used in its place.
+    pub postgres: Option<PostgresUrl>,
     /// The file of the key that seals keys in the database.
     pub sealing_key_file: PathBuf,
     /// The file of the token that opens the control plane.
@@ -135,6 +139,9 @@ pub struct Flags {
     /// Database file (database.path)
     #[arg(long, value_name = "FILE")]
     pub database: Option<String>,
+    /// PostgreSQL database in place of the file, without a password (database.url)
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
     /// Seconds that devices are asked to wait between two polls (device.retry_after_seconds)
     #[arg(long, value_name = "N")]
     pub retry_after: Option<String>,
@@ -155,6 +162,7 @@ impl Flags {
             ("https.certificates", self.certificate.clone()),
             ("admin.listen", one(&self.admin_listen)),
             ("database.path", one(&self.database)),
+            ("database.url", one(&self.database_url)),
             ("device.retry_after_seconds", one(&self.retry_after)),
             ("log.filter", one(&self.log)),
             ("log.format", one(&self.log_format)),
@@ -184,12 +192,14 @@ impl From<ConfigError> for Failure {
 }
 
 /// Where a server keeps everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     /// The folder, absolute.
     pub data_dir: PathBuf,
     /// The SQLite database file.
     pub database_path: PathBuf,
+    /// The PostgreSQL database that is used in its place.
+    pub postgres: Option<PostgresUrl>,
     /// The file of the key that seals keys in the database.
     pub sealing_key_file: PathBuf,
 }
@@ -245,6 +255,7 @@ fn place_of(sources: &Sources) -> Result<Place, ConfigError> {
     // A relative path counts from the data folder; an absolute one replaces it.
     Ok(Place {
         database_path: data_dir.join(sources.text("database.path")?),
+        postgres: database::postgres(sources, &data_dir)?,
         sealing_key_file: data_dir.join(sources.text("secrets.sealing_key_file")?),
         data_dir,
     })
@@ -263,6 +274,7 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             .data_dir
             .join(sources.text("secrets.control_token_file")?),
         database_path: place.database_path,
+        postgres: place.postgres,
         sealing_key_file: place.sealing_key_file,
         retry_after: Duration::from_secs(sources.number("device.retry_after_seconds")?),
         retention: Retention {

@@ -2,29 +2,32 @@
 //!
 //! A thread takes what is queued, up to [`MOST`] changes, gives each a savepoint under one lock,
 //! commits, and only then answers. A change that is refused leaves nothing behind and harms no
-//! other. When the commit itself fails, every change of the group is answered `Unavailable`, and
-//! the next group begins on a fresh connection.
+//! other. Where several servers share the database, a group that another came in between is carried out
+//! again. When the commit itself fails, every change of the group is answered `Unavailable`, and the
+//! next group begins on a fresh connection.
 
 mod apply;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
 use landfall_core::clock::Timestamp;
-use landfall_core::store::{Change, CommitError, Write};
+use landfall_core::store::{Change, CommitError, Guard, Write};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::HubWrite;
 use tokio::sync::oneshot::Sender;
 
-use crate::dialect::{Durability, Fault, Session, Sqlite};
+use crate::dialect::{Fault, Session, Source, Turn};
 use crate::enrollments::{self, Many, Outcomes};
 use crate::secret::Sealer;
 use crate::{audit, operations, traces};
 
 /// Most requests in one commit.
 const MOST: usize = 64;
+
+/// How often a group is tried again before it is halved or given up.
+const TRIES: u32 = 6;
 
 /// After how many requests the write-ahead log is moved into the database. A registration touches
 /// some eight pages, so the log stays around 64 MB.
@@ -74,68 +77,47 @@ pub(crate) enum Request {
     Close(Sender<()>),
 }
 
+/// What was done of a request.
+enum Done {
+    /// All that it asked.
+    All,
+    /// So many rows went.
+    Removed(usize),
+    /// Of many, what came of each.
+    Each(Outcomes),
+}
+
+/// What became of a request.
+type Outcome = Result<Done, CommitError>;
+
 /// The writer's thread owns this.
 pub(crate) struct Writer {
-    path: PathBuf,
-    /// What every session of this writer promises.
-    durability: Durability,
+    source: Source,
     session: Option<Session>,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
     traces_kept: Option<i64>,
     since_checkpoint: usize,
-}
-
-/// An answer that waits for the commit.
-enum Answer {
-    Many(
-        Sender<Result<Outcomes, CommitError>>,
-        Result<Outcomes, CommitError>,
-    ),
-    Done(Sender<Result<(), CommitError>>, Result<(), CommitError>),
-    Purged(
-        Sender<Result<usize, CommitError>>,
-        Result<usize, CommitError>,
-    ),
-}
-
-impl Answer {
-    // A caller that went away needs no answer.
-    fn give(self) {
-        match self {
-            Answer::Done(to, result) => drop(to.send(result)),
-            Answer::Purged(to, result) => drop(to.send(result)),
-            Answer::Many(to, result) => drop(to.send(result)),
-        }
-    }
-
-    fn give_error(self, error: &CommitError) {
-        match self {
-            // What was refused on its own grounds stays refused.
-            Answer::Done(to, Err(refused)) => drop(to.send(Err(refused))),
-            Answer::Done(to, Ok(())) => drop(to.send(Err(error.clone()))),
-            Answer::Purged(to, _) => drop(to.send(Err(error.clone()))),
-            Answer::Many(to, _) => drop(to.send(Err(error.clone()))),
-        }
-    }
+    /// Whether the last group was given up because there was no database: the next does not wait for one.
+    alone: bool,
 }
 
 impl Writer {
     /// Takes over an open connection.
     pub(crate) fn new(
-        (path, durability): (PathBuf, Durability),
+        source: Source,
         session: Session,
         sealer: Arc<Sealer>,
         commits: Arc<AtomicU64>,
     ) -> Self {
         Writer {
-            path,
-            durability,
+            source,
             session: Some(session),
             sealer,
             commits,
             traces_kept: None,
             since_checkpoint: 0,
+            alone: false,
         }
     }
 
@@ -180,42 +162,83 @@ impl Writer {
         }
     }
 
-    /// Carries out one group: every request in a savepoint of its own, one commit, then the answers.
+    /// Carries out one group, and answers when it is durable or given up.
     fn commit(&mut self, group: Vec<Request>) {
-        let begun = self.connect().and_then(Session::begin);
-        let Some(session) = self.session.as_ref().filter(|_| begun.is_ok()) else {
-            let error = begun.err().map_or_else(closed, Fault::into_commit_error);
-            self.session = None;
-            return refuse(group, &error);
-        };
         if group.iter().any(removes_traces) {
             self.traces_kept = None;
         }
-        let mut answers = Vec::with_capacity(group.len());
-        for request in group {
-            answers.extend(attempt(session, &self.sealer, request));
+        let outcomes = self.carry_out(&group);
+        for (request, outcome) in group.into_iter().zip(outcomes) {
+            request.answer(outcome);
         }
-        // A grave error in the midst of the group has undone all of it.
-        let outcome = if session.in_group() {
+    }
+
+    /// Carries out a group; again as long as others come in between or the connection is lost, in halves
+    /// when that does not help.
+    fn carry_out(&mut self, group: &[Request]) -> Vec<Outcome> {
+        let mut tries = 0;
+        loop {
+            let (mut outcomes, fault) = match self.once(group) {
+                (outcomes, Ok(())) => {
+                    self.alone = false;
+                    return outcomes;
+                }
+                (outcomes, Err(fault)) => (outcomes, fault),
+            };
+            tries += 1;
+            match &fault {
+                Fault::Again(_) if tries <= TRIES => {}
+                Fault::Again(_) if group.len() > 1 => {
+                    let (first, second) = group.split_at(group.len() / 2);
+                    let mut outcomes = self.carry_out(first);
+                    outcomes.extend(self.carry_out(second));
+                    return outcomes;
+                }
+                Fault::Lost(cause) if tries <= TRIES && !self.alone => {
+                    tracing::warn!(%cause, "the connection to the database was lost; trying again");
+                }
+                _ => {
+                    self.alone = matches!(fault, Fault::Lost(_));
+                    let error = fault.into_commit_error();
+                    tracing::error!(cause = %error, "a group of writes failed; nothing of it was kept");
+                    // What was refused on its own grounds stays refused.
+                    outcomes.resize_with(group.len(), || Ok(Done::All));
+                    return outcomes
+                        .into_iter()
+                        .map(|outcome| outcome.and(Err(error.clone())))
+                        .collect();
+                }
+            }
+            // Who collided waits for milliseconds, a database that is away is back after seconds.
+            let away = matches!(fault, Fault::Lost(_));
+            self.source
+                .pause(if away { tries + 5 } else { tries }, &self.sealer);
+        }
+    }
+
+    /// Carries out a group once: every request in a savepoint of its own, then one commit. When it fails
+    /// nothing is kept, and what came of the requests before that tells only what was refused.
+    fn once(&mut self, group: &[Request]) -> (Vec<Outcome>, Result<(), Fault>) {
+        let mut outcomes = Vec::with_capacity(group.len());
+        let sealer = Arc::clone(&self.sealer);
+        let ended = self.connect().and_then(|session| {
+            session.begin(turn(group))?;
+            for request in group {
+                outcomes.push(attempt(session, &sealer, request)?);
+            }
             session.commit()
-        } else {
-            Err(Fault::Database("the group of writes was undone".to_owned()))
-        };
-        match outcome {
-            Ok(()) => {
-                self.commits.fetch_add(1, Ordering::Relaxed);
-                answers.into_iter().for_each(Answer::give);
+        });
+        match &ended {
+            Ok(()) => drop(self.commits.fetch_add(1, Ordering::Relaxed)),
+            Err(Fault::Again(_)) => {
+                if let Some(session) = &self.session {
+                    session.abandon();
+                }
             }
-            Err(fault) => {
-                session.abandon();
-                self.session = None;
-                let error = fault.into_commit_error();
-                tracing::error!(cause = %error, "a group of writes failed; nothing of it was kept");
-                answers
-                    .into_iter()
-                    .for_each(|answer| answer.give_error(&error));
-            }
+            // The next group begins on a fresh connection.
+            Err(_) => self.session = None,
         }
+        (outcomes, ended)
     }
 
     fn keep_traces(&mut self, request: Request) {
@@ -228,18 +251,24 @@ impl Writer {
         else {
             return;
         };
-        let kept = self.traces_kept.take();
-        let outcome = self.connect().and_then(|session| {
-            session.lazily(|| traces::keep(session, &traces, oldest, most, kept))
-        });
-        let outcome = match outcome {
-            Ok(kept) => {
-                self.traces_kept = Some(kept);
-                Ok(())
-            }
-            Err(fault) => {
-                self.session = None;
-                Err(fault.into_commit_error())
+        let mut tries = 0;
+        let outcome = loop {
+            let kept = self.traces_kept.take();
+            let kept = self.connect().and_then(|session| {
+                session.lazily(|| traces::keep(session, &traces, oldest, most, kept))
+            });
+            tries += 1;
+            match kept {
+                Ok(kept) => {
+                    // Others may add to what this writer counts.
+                    self.traces_kept = Some(kept).filter(|_| !self.source.is_shared());
+                    break Ok(());
+                }
+                Err(Fault::Again(_)) if tries <= TRIES => self.source.pause(tries, &self.sealer),
+                Err(fault) => {
+                    self.session = None;
+                    break Err(fault.into_commit_error());
+                }
             }
         };
         // A caller that went away needs no answer.
@@ -249,7 +278,7 @@ impl Writer {
     fn connect(&mut self) -> Result<&Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Sqlite::writing(&self.path, self.durability)?,
+            None => self.source.writing()?,
         };
         Ok(self.session.insert(session))
     }
@@ -265,14 +294,6 @@ impl Writer {
     }
 }
 
-/// How many requests one counts for, by what it adds to the write-ahead log.
-fn weight(request: &Request) -> usize {
-    match request {
-        Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
-        _ => 1,
-    }
-}
-
 /// True when a request may remove traces, so that they must be counted anew.
 fn removes_traces(request: &Request) -> bool {
     match request {
@@ -284,67 +305,84 @@ fn removes_traces(request: &Request) -> bool {
     }
 }
 
-/// Carries out one request inside the group.
-fn attempt(session: &Session, sealer: &Sealer, request: Request) -> Option<Answer> {
+/// Beside whom a group is carried out. What devices do rests on their own rows, which the group writes
+/// too, and on their enrollments, which operators change; what operators do rests on anything.
+fn turn(group: &[Request]) -> Turn {
+    let of_devices = |request: &Request| match request {
+        Request::Change(change, _) => {
+            let guards = change
+                .guards
+                .iter()
+                .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
+            let writes = change
+                .writes
+                .iter()
+                .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
+            let hub_writes = change
+                .hub_writes
+                .iter()
+                .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
+            change.author.is_none() && guards && writes && hub_writes
+        }
+        Request::Many(..) => false,
+        _ => true,
+    };
+    if group.iter().all(of_devices) {
+        Turn::Shared
+    } else {
+        Turn::Alone
+    }
+}
+
+/// How many requests one counts for, by what it adds to the write-ahead log.
+fn weight(request: &Request) -> usize {
     match request {
-        Request::Change(change, answer) => {
-            let outcome = one(session, || apply::change(session, sealer, &change));
-            Some(Answer::Done(answer, outcome))
-        }
-        Request::Many(many, answer) => {
-            let outcome = one(session, || enrollments::put_many(session, sealer, &many));
-            Some(Answer::Many(answer, outcome))
-        }
-        Request::Ready(now, answer) => {
-            let outcome = one(session, || apply::sign_of_life(session, now));
-            Some(Answer::Done(answer, outcome))
-        }
-        Request::Purge {
-            before,
-            limit,
-            answer,
-        } => {
-            let outcome = one(session, || operations::purge(session, before, limit));
-            Some(Answer::Purged(answer, outcome))
-        }
-        Request::PurgeAudit {
-            before,
-            limit,
-            answer,
-        } => {
-            let outcome = one(session, || audit::purge(session, before, limit));
-            Some(Answer::Purged(answer, outcome))
-        }
-        Request::Traces { .. } | Request::Close(_) => None,
+        Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
+        _ => 1,
     }
 }
 
-fn one<T>(session: &Session, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, CommitError> {
-    if !session.in_group() {
-        return Err(CommitError::Unavailable(
-            "an earlier write of the same group failed".to_owned(),
-        ));
+/// Carries out one request inside the group.
+///
+/// # Errors
+/// What undid the whole group.
+fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outcome, Fault> {
+    let outcome = session.whole_or_not_at_all(|| match request {
+        Request::Change(change, _) => apply::change(session, sealer, change).map(|()| Done::All),
+        Request::Many(many, _) => enrollments::put_many(session, sealer, many).map(Done::Each),
+        Request::Ready(now, _) => apply::sign_of_life(session, *now).map(|()| Done::All),
+        Request::Purge { before, limit, .. } => {
+            operations::purge(session, *before, *limit).map(Done::Removed)
+        }
+        Request::PurgeAudit { before, limit, .. } => {
+            audit::purge(session, *before, *limit).map(Done::Removed)
+        }
+        Request::Traces { .. } | Request::Close(_) => Ok(Done::All),
+    });
+    match outcome {
+        Err(fault) if !session.in_group() => Err(fault),
+        outcome => Ok(outcome.map_err(Fault::into_commit_error)),
     }
-    session
-        .whole_or_not_at_all(work)
-        .map_err(Fault::into_commit_error)
 }
 
-fn refuse(group: Vec<Request>, error: &CommitError) {
-    tracing::error!(cause = %error, "a group of writes could not begin");
-    for request in group {
-        // Callers that went away need no answer.
-        match request {
-            Request::Change(_, answer)
-            | Request::Ready(_, answer)
-            | Request::Traces { answer, .. } => {
-                let _ = answer.send(Err(error.clone()));
+impl Request {
+    /// Gives the caller its answer. One that went away needs none.
+    fn answer(self, outcome: Outcome) {
+        match self {
+            Request::Change(_, to) | Request::Ready(_, to) | Request::Traces { answer: to, .. } => {
+                let _ = to.send(outcome.map(drop));
+            }
+            Request::Many(_, to) => {
+                let _ = to.send(outcome.map(|done| match done {
+                    Done::Each(outcomes) => outcomes,
+                    Done::All | Done::Removed(_) => Vec::new(),
+                }));
             }
             Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
-                let _ = answer.send(Err(error.clone()));
-            }
-            Request::Many(_, answer) => {
-                let _ = answer.send(Err(error.clone()));
+                let _ = answer.send(outcome.map(|done| match done {
+                    Done::Removed(rows) => rows,
+                    Done::All | Done::Each(_) => 0,
+                }));
             }
             Request::Close(answer) => {
                 let _ = answer.send(());

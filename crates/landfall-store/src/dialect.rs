@@ -4,12 +4,15 @@
 //!
 //! Placeholders are `$1..$n`, first used in ascending order, since SQLite numbers them by first use.
 
+mod postgres;
 mod session;
 mod sqlite;
 
 use std::borrow::Cow;
 
-pub(crate) use self::session::Session;
+pub(crate) use self::postgres::{Pool, Postgres};
+pub use self::postgres::{PostgresUrl, UrlError};
+pub(crate) use self::session::{Session, Source};
 pub(crate) use self::sqlite::Sqlite;
 use crate::secret::Sealer;
 use landfall_core::store::CommitError;
@@ -23,6 +26,10 @@ pub(crate) enum Fault {
     Orphan,
     /// The database cannot do it now.
     Database(String),
+    /// Another came in between: the whole group is to be done again.
+    Again(String),
+    /// The connection is lost, or its database takes no writes any more.
+    Lost(String),
     /// A record or its sealed part cannot be read or made.
     Record(String),
 }
@@ -41,7 +48,10 @@ impl Fault {
         match self {
             Fault::Refused(error) => error,
             Fault::Orphan => CommitError::Absent("the record that this one belongs to".to_owned()),
-            Fault::Database(cause) | Fault::Record(cause) => CommitError::Unavailable(cause),
+            Fault::Database(cause)
+            | Fault::Again(cause)
+            | Fault::Lost(cause)
+            | Fault::Record(cause) => CommitError::Unavailable(cause),
         }
     }
 }
@@ -51,7 +61,10 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::Refused(error) => error.fmt(f),
             Fault::Orphan => f.write_str("the record that this one belongs to is not there"),
-            Fault::Database(cause) | Fault::Record(cause) => f.write_str(cause),
+            Fault::Database(cause)
+            | Fault::Again(cause)
+            | Fault::Lost(cause)
+            | Fault::Record(cause) => f.write_str(cause),
         }
     }
 }
@@ -177,6 +190,8 @@ impl<'a, T> Read<'a, T> {
 pub(crate) enum Row<'r> {
     /// Of SQLite.
     Sqlite(&'r rusqlite::Row<'r>),
+    /// Of PostgreSQL.
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl Row<'_> {
@@ -184,6 +199,7 @@ impl Row<'_> {
     pub(crate) fn text(&self, column: usize) -> Result<&str, Fault> {
         match self {
             Row::Sqlite(row) => sqlite::text(row, column),
+            Row::Postgres(row) => postgres::text(row, column),
         }
     }
 
@@ -191,6 +207,7 @@ impl Row<'_> {
     pub(crate) fn integer(&self, column: usize) -> Result<i64, Fault> {
         match self {
             Row::Sqlite(row) => sqlite::integer(row, column),
+            Row::Postgres(row) => postgres::integer(row, column),
         }
     }
 
@@ -198,8 +215,18 @@ impl Row<'_> {
     pub(crate) fn bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
         match self {
             Row::Sqlite(row) => sqlite::bytes(row, column),
+            Row::Postgres(row) => postgres::bytes(row, column),
         }
     }
+}
+
+/// Beside whom a group of writes is carried out, where several servers share a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Beside others of its kind: it writes only over rows that it has read.
+    Shared,
+    /// Alone: what it decides rests on rows that others may write, or on there being none.
+    Alone,
 }
 
 /// What an acknowledged change outlives.

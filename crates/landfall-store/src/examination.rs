@@ -1,5 +1,5 @@
 //! What can be told of a database by reading it: for `landfall doctor`, whether a server uses it or not.
-//! Nothing is made, migrated or changed here; opening for use is `sqlite`'s.
+//! Nothing is made, migrated or changed here; opening for use is `store`'s.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -28,5 +28,5 @@ mod store;
 mod tags;
 mod traces;
 
-pub use dialect::Durability;
+pub use dialect::{Durability, PostgresUrl, UrlError};
 pub use store::{OpenError, SqlStore};

@@ -5,10 +5,17 @@ use landfall_core::clock::Timestamp;
 
 use crate::dialect::{Fault, Session};
 
-/// The steps, by version from 1 on. A step that was released is never changed.
-const STEPS: &[&str] = &[
-    include_str!("../migrations/sqlite/0001_main_road.sql"),
-    include_str!("../migrations/sqlite/0002_audit.sql"),
+/// The steps, by version from 1 on: for SQLite and for PostgreSQL. A step that was released is never
+/// changed.
+const STEPS: &[(&str, &str)] = &[
+    (
+        include_str!("../migrations/sqlite/0001_main_road.sql"),
+        include_str!("../migrations/postgres/0001_main_road.sql"),
+    ),
+    (
+        include_str!("../migrations/sqlite/0002_audit.sql"),
+        include_str!("../migrations/postgres/0002_audit.sql"),
+    ),
 ];
 
 /// Why a database has not this build's schema.
@@ -52,7 +59,7 @@ pub(crate) fn migrate_to(
     now: Timestamp,
     inside: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<(), MigrateError> {
-    session.begin()?;
+    session.begin_migration()?;
     let outcome = steps(wanted, session, now).and_then(|()| Ok(inside()?));
     match outcome {
         Ok(()) => Ok(session.commit()?),
@@ -64,12 +71,6 @@ pub(crate) fn migrate_to(
 }
 
 fn steps(wanted: i64, session: &Session, now: Timestamp) -> Result<(), MigrateError> {
-    session.execute_script(
-        "CREATE TABLE IF NOT EXISTS schema_versions (
-            version INTEGER NOT NULL PRIMARY KEY,
-            applied INTEGER NOT NULL
-         ) STRICT",
-    )?;
     let found = version(session)?;
     if found > known() {
         return Err(MigrateError::Newer {
@@ -79,7 +80,10 @@ fn steps(wanted: i64, session: &Session, now: Timestamp) -> Result<(), MigrateEr
     }
     for (version, step) in (1_i64..).zip(STEPS) {
         if version > found && version <= wanted {
-            session.execute_script(step)?;
+            session.execute_script(match session {
+                Session::Sqlite(_) => step.0,
+                Session::Postgres(_) => step.1,
+            })?;
             session.execute(
                 "INSERT INTO schema_versions (version, applied) VALUES ($1, $2)",
                 &[version.into(), now.unix_micros().into()],

@@ -109,6 +109,13 @@ impl Sealer {
         })
     }
 
+    /// An unpredictable byte.
+    pub(crate) fn chance(&self) -> u8 {
+        let mut drawn = [0];
+        self.entropy.fill(&mut drawn);
+        drawn[0]
+    }
+
     /// Seals `plain` for the row of `table` with these keys.
     pub(crate) fn seal(&self, table: &str, keys: &[&str], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = [0; NONCE_LEN];

@@ -5,9 +5,11 @@ use super::rust_text::{RustText, words};
 use super::tree::{File, Tree};
 
 /// Files that are allowed to read the clock, sleep and draw randomness.
-const TIME_FILES: [&str; 2] = [
+const TIME_FILES: [&str; 3] = [
     "crates/landfall-server/src/time.rs",
     "crates/landfall-agent/src/time.rs",
+    // The bounds of waiting for a database.
+    "crates/landfall-store/src/dialect/postgres/patience.rs",
 ];
 
 /// Statements that only a database understands. `SELECT` alone is not one: the public query

@@ -2,6 +2,7 @@
 
 mod announcement;
 mod check;
+mod database;
 mod doors;
 
 pub use self::doors::remedy;
@@ -155,16 +156,15 @@ async fn open(
     settings: &Settings,
     folder: &Arc<DataFolder>,
     identity: &ServeIdentity,
-) -> anyhow::Result<(Running, bool)> {
-    let sealing_key = folder.sealing_key(
-        &settings.sealing_key_file,
-        &settings.database_path,
-        &SystemEntropy,
-    )?;
-    let backend = Backend::sqlite(settings.database_path.clone(), sealing_key)?;
+) -> Result<(Running, bool), Failure> {
+    let backend = database::open(settings, folder).await?;
     let founded = found_first(&backend, settings).await?;
-    let control_token = folder.control_token(&settings.control_token_file, &SystemEntropy)?;
-    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
+    let control_token = folder
+        .control_token(&settings.control_token_file, &SystemEntropy)
+        .map_err(anyhow::Error::new)?;
+    let acceptor = TlsAcceptor::from(Arc::new(
+        tls::server_config(identity.shown()).map_err(anyhow::Error::new)?,
+    ));
     let running = Running::start(
         backend,
         Arc::clone(folder),
@@ -205,10 +205,29 @@ async fn found_first(backend: &Backend<SqlStore>, settings: &Settings) -> anyhow
             host: first.host_name.to_ascii_lowercase(),
             hub: HubHostName::parse(&first.hub_host_name)?,
         };
-        let (service, _) = founding::found(backend, names, backend.server()).await?;
+        let (service, _) = match founding::found(backend, names, backend.server()).await {
+            Ok(founded) => founded,
+            // Several servers may begin at once on one database; the hub's name lets one of them found.
+            Err(_) if stands(backend, &first.name).await? => {
+                tracing::info!(
+                    "provisioning service '{}' was founded by another server",
+                    first.name
+                );
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         tracing::info!(id_scope = %service.id_scope, "provisioning service '{}' founded", service.name);
     }
     Ok(!settings.services.is_empty())
+}
+
+/// Whether a service of this name stands in the database.
+async fn stands(backend: &Backend<SqlStore>, name: &str) -> anyhow::Result<bool> {
+    let services = backend.store.services().await?;
+    Ok(services
+        .iter()
+        .any(|service| service.name.as_str().eq_ignore_ascii_case(name)))
 }
 
 /// The names of the configuration's services that do not stand in the database.

@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 20] = [
+pub const FIELDS: [Field; 23] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -107,7 +107,25 @@ pub const FIELDS: [Field; 20] = [
         name: "database.path",
         kind: Kind::Path,
         default: "landfall.db",
-        meaning: "SQLite database, in `data_dir` unless absolute",
+        meaning: "SQLite database, in `data_dir` unless absolute; used when there is no `database.url`",
+    },
+    Field {
+        name: "database.url",
+        kind: Kind::Text,
+        default: "",
+        meaning: "PostgreSQL database in place of the SQLite file, as `postgresql://USER@HOST:PORT/NAME`; several servers may share it. Several hosts are joined by commas, a Unix socket is `postgresql://USER@/NAME?host=FOLDER`. TLS is asked of every host that is not this machine unless the URL says `sslmode=disable`",
+    },
+    Field {
+        name: "database.password_file",
+        kind: Kind::Path,
+        default: "",
+        meaning: "file of the password for `database.url`, in `data_dir` unless absolute; a line end behind it does not count",
+    },
+    Field {
+        name: "database.ca_file",
+        kind: Kind::Path,
+        default: "",
+        meaning: "PEM file of the authorities that the PostgreSQL server's certificate may come from, in `data_dir` unless absolute; without it, those that this machine trusts",
     },
     Field {
         name: "secrets.sealing_key_file",

@@ -84,13 +84,24 @@ impl Sources {
         }
     }
 
-    /// A path that may be left out.
-    pub fn optional_path(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+    /// A text that may be left out.
+    pub fn optional_text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.texts(name) {
             [] => Ok(None),
             [text] if text.is_empty() => Ok(None),
-            _ => self.text(name).map(|text| Some(text.into())),
+            _ => self.text(name).map(Some),
         }
+    }
+
+    /// Whether a flag gave the value, where every user of the machine can read it.
+    pub fn by_flag(&self, name: &str) -> bool {
+        let given = self.fields.get(name);
+        given.is_some_and(|given| given.place.ends_with("(flag)"))
+    }
+
+    /// A path that may be left out.
+    pub fn optional_path(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+        Ok(self.optional_text(name)?.map(PathBuf::from))
     }
 
     /// A number within its bounds.

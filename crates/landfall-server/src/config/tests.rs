@@ -275,3 +275,54 @@ fn paths_below_a_relative_data_folder_are_absolute() {
     assert_eq!(settings.control_token_file, folder.join("control.token"));
     assert_eq!(settings.database_path, folder.join("landfall.db"));
 }
+
+#[test]
+fn a_postgresql_database_is_named_by_a_url_and_its_password_by_a_file() {
+    let folder = Folder::new();
+    let password = folder.0.path().join("password");
+    std::fs::write(&password, "hush\n").expect("written");
+    let file = format!(
+        "[database]\nurl = \"postgresql://landfall@db.example/landfall\"\npassword_file = \"{}\"",
+        password.display()
+    );
+    let settings = folder.load(&file, &[], Flags::default()).expect("settings");
+    let url = settings.postgres.as_ref().expect("a database");
+    assert!(url.has_password());
+    assert!(!format!("{settings:?}").contains("hush"));
+    assert!(
+        folder
+            .load("", &[], Flags::default())
+            .expect("settings")
+            .postgres
+            .is_none()
+    );
+}
+
+#[test]
+fn a_password_on_the_command_line_is_refused_and_not_repeated() {
+    let flags = |url: &str| Flags {
+        database_url: Some(url.to_owned()),
+        ..Flags::default()
+    };
+    let folder = Folder::new();
+    for (url, what) in [
+        ("postgresql://u:hush@db.example/d", "list of processes"),
+        ("postgresql://u:hu@sh@db.example/d", "name of its host"),
+        ("postgresql://u:hush@db.example", "no database"),
+    ] {
+        let error = folder.load("", &[], flags(url)).expect_err("refused");
+        assert!(error.what.contains(what), "{error}");
+        assert!(!format!("{error:?}").contains("sh@"), "{error}");
+        assert!(!format!("{error:?}").contains("hush"), "{error}");
+    }
+    let by_environment = [("LANDFALL_DATABASE_URL", "postgresql://u:hush@db.example/d")];
+    assert!(folder.load("", &by_environment, Flags::default()).is_ok());
+    let error = folder
+        .load(
+            "[database]\nurl = \"postgresql://u@h/d\"\npassword_file = \"gone\"",
+            &[],
+            Flags::default(),
+        )
+        .expect_err("refused");
+    assert!(error.place.contains("database.password_file"), "{error}");
+}

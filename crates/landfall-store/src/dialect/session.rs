@@ -1,14 +1,62 @@
 //! One connection of either engine, and what can be done with it. The subject files and the writer are given
 //! a [`Session`] and do not know which engine is behind it.
 
-use super::{Fault, Read, Row, Sqlite, Value};
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{Durability, Fault, Postgres, PostgresUrl, Read, Row, Sqlite, Turn, Value};
 use crate::secret::Sealer;
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// In a SQLite file.
+    Sqlite(PathBuf, Durability),
+    /// In PostgreSQL.
+    Postgres(Box<PostgresUrl>),
+}
+
+impl Source {
+    /// Opens a connection that writes.
+    pub(crate) fn writing(&self) -> Result<Session, Fault> {
+        match self {
+            Source::Sqlite(path, durability) => Sqlite::writing(path, *durability),
+            Source::Postgres(url) => Postgres::open(url).map(Session::Postgres),
+        }
+    }
+}
+
+impl Source {
+    /// Whether other servers may write into the database too.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Source::Postgres(_))
+    }
+
+    /// Waits before a group is tried again: longer each time, and each waits differently.
+    pub(crate) fn pause(&self, tries: u32, sealer: &Sealer) {
+        if let Source::Postgres(_) = self {
+            Postgres::pause(tries, sealer.chance());
+        }
+    }
+}
+
+/// The database, as messages name it.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Sqlite(path, _) => path.display().fmt(f),
+            Source::Postgres(url) => url.fmt(f),
+        }
+    }
+}
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) enum Session {
     /// To a SQLite file.
     Sqlite(Sqlite),
+    /// To a PostgreSQL database.
+    Postgres(Postgres),
 }
 
 impl Session {
@@ -17,7 +65,10 @@ impl Session {
         &self,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.execute("BEGIN", &[])?;
+        match self {
+            Session::Sqlite(sqlite) => sqlite.execute("BEGIN", &[]).map(drop)?,
+            Session::Postgres(postgres) => postgres.begin_reading()?,
+        }
         let outcome = work();
         self.abandon();
         outcome
@@ -27,6 +78,7 @@ impl Session {
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.execute(sql, values),
+            Session::Postgres(postgres) => postgres.execute(sql, values),
         }
     }
 
@@ -34,6 +86,15 @@ impl Session {
     pub(crate) fn execute_script(&self, sql: &str) -> Result<(), Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.execute_script(sql),
+            Session::Postgres(postgres) => postgres.execute_script(sql),
+        }
+    }
+
+    /// Runs a statement that steers a group.
+    fn control(&self, sql: &'static str) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(sqlite) => sqlite.execute(sql, &[]).map(drop),
+            Session::Postgres(postgres) => postgres.execute_script(sql),
         }
     }
 
@@ -46,6 +107,11 @@ impl Session {
     ) -> Result<Option<T>, Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.first(sql, values, decode),
+            Session::Postgres(postgres) => {
+                let rows = postgres.rows(sql, values)?;
+                let first = rows.first();
+                first.map(|row| decode(&Row::Postgres(row))).transpose()
+            }
         }
     }
 
@@ -57,6 +123,7 @@ impl Session {
     ) -> Result<(), E> {
         match self {
             Session::Sqlite(sqlite) => sqlite.stream(sql, each),
+            Session::Postgres(postgres) => postgres.stream(sql, each),
         }
     }
 
@@ -69,6 +136,10 @@ impl Session {
     ) -> Result<Vec<T>, Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.every(sql, values, decode),
+            Session::Postgres(postgres) => {
+                let rows = postgres.rows(sql, values)?;
+                rows.iter().map(|row| decode(&Row::Postgres(row))).collect()
+            }
         }
     }
 
@@ -82,21 +153,47 @@ impl Session {
         self.first(&read.sql, &read.values, |row| (read.decode)(row, sealer))
     }
 
-    /// Begins a group of writes and takes the write lock.
-    pub(crate) fn begin(&self) -> Result<(), Fault> {
-        self.execute("BEGIN IMMEDIATE", &[]).map(drop)
+    /// Begins a group of writes. SQLite has one turn, and whoever writes has it alone.
+    pub(crate) fn begin(&self, turn: Turn) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(sqlite) => sqlite.execute("BEGIN IMMEDIATE", &[]).map(drop),
+            Session::Postgres(postgres) => postgres.begin(turn),
+        }
+    }
+
+    /// Begins a change of the schema, with the table of its versions in place; of two that want to, one
+    /// waits. Groups of writes wait too.
+    pub(crate) fn begin_migration(&self) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(sqlite) => {
+                self.control("BEGIN IMMEDIATE")?;
+                sqlite.execute_script(
+                    "CREATE TABLE IF NOT EXISTS schema_versions (
+                        version INTEGER NOT NULL PRIMARY KEY,
+                        applied INTEGER NOT NULL
+                     ) STRICT",
+                )
+            }
+            Session::Postgres(postgres) => postgres.begin_migration(),
+        }
     }
 
     /// Makes the group durable.
     pub(crate) fn commit(&self) -> Result<(), Fault> {
-        self.execute("COMMIT", &[]).map(drop)
+        match self {
+            Session::Sqlite(sqlite) => sqlite.execute("COMMIT", &[]).map(drop),
+            Session::Postgres(postgres) => postgres.commit(),
+        }
     }
 
     /// Drops what is left of the group.
     pub(crate) fn abandon(&self) {
         if self.in_group() {
             // When even this fails the connection is dropped by its owner, which does the same.
-            let _ = self.execute("ROLLBACK", &[]);
+            let _ = match self {
+                Session::Sqlite(sqlite) => sqlite.execute("ROLLBACK", &[]).map(drop),
+                Session::Postgres(postgres) => postgres.abandon(),
+            };
         }
     }
 
@@ -104,37 +201,48 @@ impl Session {
     pub(crate) fn in_group(&self) -> bool {
         match self {
             Session::Sqlite(sqlite) => sqlite.in_group(),
+            Session::Postgres(postgres) => postgres.in_group(),
         }
     }
 
-    /// Runs `work` so that it leaves nothing behind when it fails. When even undoing fails, the whole
-    /// group is undone.
+    /// Runs `work` so that it leaves nothing behind when it fails. When even undoing fails, or the whole
+    /// group is to be done again, the whole group is undone.
     pub(crate) fn whole_or_not_at_all<T>(
         &self,
         work: impl FnOnce() -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.execute("SAVEPOINT one", &[])?;
+        self.control("SAVEPOINT one")?;
         let outcome = work();
+        if let Err(Fault::Again(_) | Fault::Lost(_)) = &outcome {
+            self.abandon();
+        }
         let undone = match &outcome {
-            Err(_) if self.in_group() => self.execute("ROLLBACK TO one", &[]),
-            _ => Ok(0),
+            Err(_) if self.in_group() => self.control("ROLLBACK TO one"),
+            _ => Ok(()),
         };
         let settled = match undone {
-            Ok(_) if self.in_group() => self.execute("RELEASE one", &[]),
+            Ok(()) if self.in_group() => self.control("RELEASE one"),
             other => other,
         };
         if let Err(fault) = settled {
             self.abandon();
             return Err(fault);
         }
+        if let Session::Postgres(postgres) = self {
+            postgres.mend();
+        }
         outcome
     }
 
     /// Runs `work` as a group of its own that reaches the disk with the next durable commit.
     pub(crate) fn lazily<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        let Session::Sqlite(sqlite) = self;
-        sqlite.relax()?;
-        let outcome = self.begin().and_then(|()| {
+        if let Session::Sqlite(sqlite) = self {
+            sqlite.relax()?;
+        }
+        let outcome = self.begin(Turn::Shared).and_then(|()| {
+            if let Session::Postgres(postgres) = self {
+                postgres.execute_script("SET LOCAL synchronous_commit = off")?;
+            }
             let outcome = work();
             match &outcome {
                 Ok(_) => self.commit()?,
@@ -143,7 +251,9 @@ impl Session {
             outcome
         });
         self.abandon();
-        sqlite.durably()?;
+        if let Session::Sqlite(sqlite) = self {
+            sqlite.durably()?;
+        }
         outcome
     }
 
@@ -151,6 +261,7 @@ impl Session {
     pub(crate) fn checkpoint(&self, wholly: bool) -> Result<(), Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.checkpoint(wholly),
+            Session::Postgres(_) => Ok(()),
         }
     }
 }

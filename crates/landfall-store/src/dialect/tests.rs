@@ -216,7 +216,7 @@ fn a_part_that_cannot_be_undone_undoes_its_whole_group() {
     session
         .execute_script("CREATE TABLE kept (name TEXT NOT NULL)")
         .expect("a table");
-    session.begin().expect("begun");
+    session.begin(Turn::Alone).expect("begun");
     let outcome = session.whole_or_not_at_all(|| {
         session.execute("INSERT INTO kept (name) VALUES ('half')", &[])?;
         // What there is to go back to is gone.

@@ -11,7 +11,7 @@ use landfall_core::clock::{Clock, Entropy};
 use super::Rows;
 use super::form::{self, End, FORMAT, FORMAT_VERSION, Header, Line, Opening, Sum, printable};
 use super::tables::{TABLES, Table};
-use crate::dialect::{Fault, Session, Sqlite, Value};
+use crate::dialect::{Fault, Session, Sqlite, Turn, Value};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
 use crate::store::{check_key, keep_private};
@@ -296,7 +296,9 @@ impl Build<'_> {
         let mut sum = Sum::new();
         sum.add(&lines.line);
         let mut in_group = 0;
-        session.begin().map_err(|fault| self.impossible(&fault))?;
+        session
+            .begin(Turn::Alone)
+            .map_err(|fault| self.impossible(&fault))?;
         loop {
             let Some(bytes) = lines.next()? else {
                 return Err(RestoreError::Cut(lines.number));
@@ -347,7 +349,7 @@ impl Build<'_> {
                 in_group = 0;
                 session
                     .commit()
-                    .and_then(|()| session.begin())
+                    .and_then(|()| session.begin(Turn::Alone))
                     .map_err(|fault| self.impossible(&fault))?;
             }
         }

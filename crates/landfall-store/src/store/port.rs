@@ -69,7 +69,7 @@ impl Store for SqlStore {
         records: Vec<(IndividualEnrollment, Expect)>,
         author: &Author,
     ) -> Vec<Result<(), CommitError>> {
-        let (many, sealer) = (records.len(), Arc::clone(&self.readers.sealer));
+        let (many, sealer) = (records.len(), Arc::clone(self.readers.sealer()));
         let (scope, author) = (scope.clone(), author.clone());
         let ready = tokio::task::spawn_blocking(move || {
             Box::new(Many::ready(&sealer, scope, records, author))

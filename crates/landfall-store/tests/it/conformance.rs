@@ -1,10 +1,11 @@
-//! The store port's promise, kept by SQLite.
+//! The store port's promise, kept by both engines.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use landfall_core::conformance::store_suite;
 
 use crate::fixture::{Drawn, open};
+use crate::postgres;
 
 #[tokio::test]
 async fn sqlite_keeps_the_promise_of_the_store_port() {
@@ -16,4 +17,18 @@ async fn sqlite_keeps_the_promise_of_the_store_port() {
     };
     store_suite(fresh, &Drawn).await;
     assert!(opened.load(Ordering::Relaxed) > 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_keeps_the_promise_of_the_store_port() {
+    for server in postgres::servers() {
+        let opened = AtomicUsize::new(0);
+        let fresh = || async {
+            opened.fetch_add(1, Ordering::Relaxed);
+            let database = postgres::fresh(&server).await;
+            postgres::open(&database).await.expect("opens")
+        };
+        store_suite(fresh, &Drawn).await;
+        assert!(opened.load(Ordering::Relaxed) > 10);
+    }
 }

@@ -7,6 +7,7 @@ mod durability;
 mod fixture;
 mod hub;
 mod opening;
+mod postgres;
 mod registry;
 mod sealing;
 mod upgrade;

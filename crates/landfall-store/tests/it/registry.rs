@@ -1,12 +1,14 @@
-//! The hub's identity registry on SQLite.
+//! The hub's identity registry on both engines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use landfall_core::clock::{Clock, Entropy, Timestamp};
 use landfall_hub::conformance::registry_suite;
-use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
+use landfall_store::{PostgresUrl, SqlStore};
+
+use crate::postgres;
 
 pub(crate) struct Noon;
 
@@ -42,4 +44,22 @@ async fn sqlite_keeps_the_promise_of_the_identity_registry() {
     )
     .expect("a store");
     registry_suite(Arc::new(store), clock, entropy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_keeps_the_promise_of_the_identity_registry() {
+    for server in postgres::servers() {
+        let clock: Arc<dyn Clock> = Arc::new(Noon);
+        let entropy: Arc<dyn Entropy> = Arc::new(Counting(AtomicU64::new(1)));
+        let database = postgres::fresh(&server).await;
+        let store = SqlStore::postgres(
+            PostgresUrl::parse(&database).expect("a URL"),
+            SealingKey::generate(&*entropy),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        )
+        .await
+        .expect("a store");
+        registry_suite(Arc::new(store), clock, entropy).await;
+    }
 }

@@ -1,0 +1,85 @@
+//! Which database a server opens, with which sealing key, and what is said when it does not open.
+
+use landfall_store::secret::SealingKey;
+use landfall_store::{OpenError, PostgresUrl, SqlStore};
+
+use crate::backend::Backend;
+use crate::command::outcome::{Exit, Failure};
+use crate::config::Settings;
+use crate::data_folder::DataFolder;
+use crate::time::SystemEntropy;
+
+/// Opens the database of the settings.
+///
+/// # Errors
+/// [`Failure`] saying what is wrong with the database or the key, and what to do.
+pub async fn open(settings: &Settings, folder: &DataFolder) -> Result<Backend<SqlStore>, Failure> {
+    match &settings.postgres {
+        None => {
+            let key = folder
+                .sealing_key(
+                    &settings.sealing_key_file,
+                    &settings.database_path,
+                    &SystemEntropy,
+                )
+                .map_err(anyhow::Error::new)?;
+            Backend::sqlite(settings.database_path.clone(), key)
+                .map_err(|error| anyhow::Error::new(error).into())
+        }
+        Some(url) => shared(settings, url, folder).await,
+    }
+}
+
+/// Opens a PostgreSQL database. Its key is drawn by the first server of all; the others are given a copy.
+async fn shared(
+    settings: &Settings,
+    url: &PostgresUrl,
+    folder: &DataFolder,
+) -> Result<Backend<SqlStore>, Failure> {
+    let file = &settings.sealing_key_file;
+    let kept = folder.kept_sealing_key(file).map_err(anyhow::Error::new)?;
+    let is_new = kept.is_none();
+    let key = match kept {
+        Some(key) => key,
+        None => {
+            let key = SealingKey::generate(&SystemEntropy);
+            // Before the database: one without its key could not be opened.
+            folder
+                .keep_sealing_key(file, &key)
+                .map_err(anyhow::Error::new)?;
+            key
+        }
+    };
+    Backend::postgres(url.clone(), key).await.map_err(|error| {
+        if is_new {
+            // A key that sealed nothing must not stand where that of the database belongs.
+            let _ = std::fs::remove_file(folder.path().join(file));
+        }
+        refused(&error, is_new)
+    })
+}
+
+fn refused(error: &OpenError, is_new: bool) -> Failure {
+    match error {
+        OpenError::NewerSchema { .. } => Failure::new(
+            Exit::Refused,
+            error.to_string(),
+            "install the newer build on this machine too",
+        ),
+        OpenError::WrongSealingKey { database, .. } if is_new => Failure::new(
+            Exit::Refused,
+            format!("the database {database} is sealed with a key that is not in this data folder"),
+            "copy sealing.key of a server that uses this database into the data folder (secrets.sealing_key_file)",
+        ),
+        OpenError::WrongSealingKey { .. } => Failure::new(
+            Exit::Refused,
+            error.to_string(),
+            "all servers of a database have the same sealing.key: copy it from one that uses this database",
+        ),
+        OpenError::Unavailable { .. } => Failure::new(
+            Exit::CannotConnect,
+            error.to_string(),
+            "see that the database runs and takes writes, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",
+        ),
+    }
+}

@@ -1,0 +1,226 @@
+//! PostgreSQL's side of the dialect: one connection whose owner waits for each answer. Where the database is
+//! stands in `url`, how it is reached in `connecting`, what values and errors mean in `values`; readers share
+//! the connections of `pool`.
+//!
+//! The owner is a thread of its own, never a task: it waits.
+
+mod connecting;
+mod patience;
+mod pool;
+mod url;
+mod values;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Statement};
+
+pub(crate) use self::pool::Pool;
+pub use self::url::{PostgresUrl, UrlError};
+use self::values::parameters;
+pub(super) use self::values::{bytes, integer, text};
+use super::{Fault, Row, Turn, Value};
+
+/// How long the owner waits for one answer before the connection counts as lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most statements that are kept prepared.
+const PREPARED: usize = 256;
+
+/// How a streamed answer arrives, so that it need not fit into memory.
+const FETCH: &str = "FETCH FORWARD 100 FROM every_row";
+
+/// One connection to PostgreSQL.
+pub(crate) struct Postgres {
+    // Dropped before the runtime, which carries it.
+    client: Client,
+    runtime: Runtime,
+    prepared: RefCell<HashMap<String, Statement>>,
+    in_group: Cell<bool>,
+    /// Whether a statement of the group failed, so that the database would undo it instead of committing.
+    spoiled: Cell<bool>,
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Postgres")
+    }
+}
+
+impl Postgres {
+    /// Opens a connection.
+    pub(crate) fn open(url: &PostgresUrl) -> Result<Self, Fault> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Fault::Database(e.to_string()))?;
+        let tls = connecting::tls(url)?;
+        let client = runtime.block_on(async {
+            // Each host has its own bound.
+            let (client, connection) = url.config.connect(tls).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(cause = %values::said(&error), "a connection to the database ended");
+                }
+            });
+            patience::within(PATIENCE, client.batch_execute(connecting::SETTINGS)).await?;
+            Ok::<_, Fault>(client)
+        })?;
+        Ok(Postgres {
+            client,
+            runtime,
+            prepared: RefCell::default(),
+            in_group: Cell::new(false),
+            spoiled: Cell::new(false),
+        })
+    }
+
+    /// Waits before another try: half of 2, 4, 8 … milliseconds up to two seconds, and up to half more by
+    /// chance.
+    pub(super) fn pause(tries: u32, chance: u8) {
+        let most = 1_u64 << tries.min(11);
+        let span = Duration::from_micros(most * 500 * (255 + u64::from(chance)) / 255);
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+        {
+            runtime.block_on(patience::pause(span));
+        }
+    }
+
+    /// Waits for an answer; a failed one spoils the group.
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fault> {
+        let answer = self.runtime.block_on(patience::within(PATIENCE, answer));
+        if answer.is_err() {
+            self.spoiled.set(true);
+        }
+        answer
+    }
+
+    fn prepared(&self, sql: &str) -> Result<Statement, Fault> {
+        if let Some(statement) = self.prepared.borrow().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.wait(self.client.prepare(sql))?;
+        let mut prepared = self.prepared.borrow_mut();
+        if prepared.len() >= PREPARED {
+            prepared.clear();
+        }
+        prepared.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// See [`Session::execute`](super::Session::execute).
+    pub(super) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Fault> {
+        let statement = self.prepared(sql)?;
+        let rows = self.wait(self.client.execute(&statement, &parameters(values)))?;
+        Ok(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
+    /// See [`Session::execute_script`](super::Session::execute_script).
+    pub(super) fn execute_script(&self, sql: &str) -> Result<(), Fault> {
+        self.wait(self.client.batch_execute(sql))
+    }
+
+    /// All rows of a statement's answer.
+    pub(super) fn rows(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<tokio_postgres::Row>, Fault> {
+        let statement = self.prepared(sql)?;
+        self.wait(self.client.query(&statement, &parameters(values)))
+    }
+
+    /// See [`Session::stream`](super::Session::stream).
+    pub(super) fn stream<E: From<Fault>>(
+        &self,
+        sql: &str,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.execute_script(&format!("DECLARE every_row NO SCROLL CURSOR FOR {sql}"))?;
+        loop {
+            let rows = self.rows(FETCH, &[])?;
+            if rows.is_empty() {
+                return Ok(self.execute_script("CLOSE every_row")?);
+            }
+            for row in &rows {
+                each(&Row::Postgres(row))?;
+            }
+        }
+    }
+
+    /// True between the beginning of a group and its end.
+    pub(super) fn in_group(&self) -> bool {
+        self.in_group.get()
+    }
+
+    /// Begins a group of writes. The turn is taken before the first look at any row, so that the group sees
+    /// all that those before it in the turn have written.
+    pub(super) fn begin(&self, turn: Turn) -> Result<(), Fault> {
+        self.enter(match turn {
+            Turn::Shared => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ;
+                 LOCK TABLE schema_versions IN ROW SHARE MODE"
+            }
+            Turn::Alone => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ;
+                 LOCK TABLE schema_versions IN EXCLUSIVE MODE"
+            }
+        })
+    }
+
+    /// Begins a change of the schema. Two that make the first table at once may refuse each other; one of
+    /// them finds it there at the next try.
+    pub(super) fn begin_migration(&self) -> Result<(), Fault> {
+        let make = || {
+            self.execute_script(
+                "CREATE TABLE IF NOT EXISTS schema_versions (
+                    version BIGINT NOT NULL PRIMARY KEY,
+                    applied BIGINT NOT NULL
+                 )",
+            )
+        };
+        make().or_else(|_| make())?;
+        self.enter("BEGIN; LOCK TABLE schema_versions IN EXCLUSIVE MODE")
+    }
+
+    /// Begins to read one moment's state.
+    pub(super) fn begin_reading(&self) -> Result<(), Fault> {
+        self.enter("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    fn enter(&self, sql: &str) -> Result<(), Fault> {
+        self.spoiled.set(false);
+        self.in_group.set(true);
+        self.execute_script(sql)
+    }
+
+    /// Makes the group durable.
+    pub(super) fn commit(&self) -> Result<(), Fault> {
+        if self.spoiled.get() {
+            return Err(Fault::Database(
+                "a statement of the group of writes failed".to_owned(),
+            ));
+        }
+        self.execute_script("COMMIT")?;
+        self.in_group.set(false);
+        Ok(())
+    }
+
+    /// Drops what is left of the group.
+    pub(super) fn abandon(&self) -> Result<(), Fault> {
+        self.in_group.set(false);
+        self.execute_script("ROLLBACK")
+    }
+
+    /// Forgets that a statement failed: it was undone.
+    pub(super) fn mend(&self) {
+        self.spoiled.set(false);
+    }
+}
