@@ -20,12 +20,16 @@ use landfall_wire::route::Collection;
 use rustls::ClientConfig;
 use serde_json::{Value as Json, json};
 
-use crate::server::{SECOND_HUB, SERVICE, Server};
+use crate::server::{FIRST_HUB, SECOND_HUB, SERVICE, Server};
 
 /// The version that the devices speak.
 const DEVICE_API: &str = "2021-06-01";
-/// The group that lets every device in.
-const GROUP: &str = "crash";
+/// The group that lets in devices that stay on their hub.
+const STAYING: &str = "staying";
+/// The group whose hub an operator changes over and over, so that its devices move.
+const MOVING: &str = "moving";
+/// How the names of devices begin that move.
+pub const MOVES: &str = "mover-";
 /// How long a call may take; a server that lives answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long tokens are good for: longer than any run.
@@ -37,7 +41,8 @@ pub struct Access {
     tls: Arc<ClientConfig>,
     address: SocketAddr,
     id_scope: String,
-    group_key: SymmetricKey,
+    staying_key: SymmetricKey,
+    moving_key: SymmetricKey,
     service: ConnectionString,
     hubs: [ConnectionString; 2],
     until: Timestamp,
@@ -64,24 +69,39 @@ impl Access {
             tls: settings(&trust, None)?,
             address: server.address,
             id_scope,
-            group_key: SymmetricKey::draw(&SystemEntropy, 64),
+            staying_key: SymmetricKey::draw(&SystemEntropy, 64),
+            moving_key: SymmetricKey::draw(&SystemEntropy, 64),
             service: string("crash", &[])?,
             hubs: [string("crash", &["--hub"])?, string("other", &["--hub"])?],
             until: SystemClock.now().plus(LIFE),
         };
-        let key = access.group_key.to_base64();
-        let group = json!({
-            "enrollmentGroupId": GROUP,
-            "allocationPolicy": "hashed",
-            "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": &*key, "secondaryKey": &*key}},
-        });
-        let made =
-            service::put_enrollment(&access.operator(), Collection::Groups, GROUP, &group, None);
-        let reply = access.client(SERVICE).call(made).await?;
-        if reply.status != StatusCode::OK {
-            bail!("the group: {}", told_by(&reply));
+        let staying = group(STAYING, &access.staying_key);
+        let (groups, operator) = (Collection::Groups, access.operator());
+        let request = service::put_enrollment(&operator, groups, STAYING, &staying, None);
+        for request in [request, access.direct(0, None)] {
+            let reply = access.client(SERVICE).call(request).await?;
+            if reply.status != StatusCode::OK {
+                bail!("a group: {}", told_by(&reply));
+            }
         }
         Ok(access)
+    }
+
+    /// An operator sends the devices that move to one hub or the other.
+    pub fn direct(&self, value: u64, etag: Option<&str>) -> Request {
+        let mut record = group(MOVING, &self.moving_key);
+        record["iotHubs"] = json!([if value.is_multiple_of(2) {
+            FIRST_HUB
+        } else {
+            SECOND_HUB
+        }]);
+        record["initialTwin"] = json!({"tags": {"n": value}});
+        service::put_enrollment(&self.operator(), Collection::Groups, MOVING, &record, etag)
+    }
+
+    /// An operator asks where those devices are sent.
+    pub fn directed(&self) -> Request {
+        service::enrollment(&self.operator(), Collection::Groups, MOVING)
     }
 
     /// A client of one of the server's names.
@@ -108,7 +128,11 @@ impl Access {
     /// When no request comes of it.
     pub fn register(&self, id: &str) -> anyhow::Result<Request> {
         let resource = format!("{}/registrations/{id}", self.id_scope);
-        let key = self.group_key.derive(id);
+        let group = match id.starts_with(MOVES) {
+            true => &self.moving_key,
+            false => &self.staying_key,
+        };
+        let key = group.derive(id);
         let token = sas::sign(&resource, &key, Some("registration"), self.until);
         match Registering::new(&self.id_scope, id, Some(token), DEVICE_API, None).next() {
             Next::Send(request) => Ok(*request),
@@ -142,6 +166,15 @@ impl Access {
         request.headers.insert(http::header::CONTENT_TYPE, json);
         request
     }
+}
+
+fn group(name: &str, key: &SymmetricKey) -> Json {
+    let key = key.to_base64();
+    json!({
+        "enrollmentGroupId": name,
+        "allocationPolicy": "hashed",
+        "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": &*key, "secondaryKey": &*key}},
+    })
 }
 
 /// The body of a reply.

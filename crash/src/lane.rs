@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use landfall_server::time::{Stopwatch, sleep};
 use landfall_store::examination::Examination;
 
-use crate::access::Access;
+use crate::access::{Access, MOVES};
 use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::ledger::{Count, Device, Ledger, Progress, Written};
@@ -141,6 +141,7 @@ impl Lane {
         let mut victim = self.server.start().await?;
         let access = Access::gather(&self.server).await?;
         let homes = self.homes(&access).await?;
+        self.ledger.directed.acknowledged = Some(0);
         self.ledger.devices.resize(REGISTERING, Vec::new());
         for number in 0..ENROLLMENTS {
             let id = format!("enrolled-{number}");
@@ -236,7 +237,10 @@ impl Lane {
         let mut registering = Vec::new();
         for (at, mut devices) in take(&mut self.ledger.devices).into_iter().enumerate() {
             let mut writer = self.writer(access, &hit);
-            let prefix = format!("device-{at}");
+            let prefix = match at % 2 {
+                0 => format!("device-{at}"),
+                _ => format!("{MOVES}{at}"),
+            };
             registering.push(tokio::spawn(async move {
                 let outcome = writer.register(&mut devices, &prefix).await;
                 (devices, writer.count, outcome)
@@ -249,6 +253,12 @@ impl Lane {
         let enrolling = tokio::spawn(async move {
             let outcome = writer.enroll(&mut enrollments).await;
             (enrollments, writer.count, outcome)
+        });
+        let (mut writer, mut directed) =
+            (self.writer(access, &hit), take(&mut self.ledger.directed));
+        let directing = tokio::spawn(async move {
+            let outcome = writer.direct(&mut directed).await;
+            (directed, writer.count, outcome)
         });
         let (mut writer, mut twins) = (self.writer(access, &hit), take(&mut self.ledger.twins));
         let homes = homes.to_vec();
@@ -272,6 +282,10 @@ impl Lane {
         }
         let (enrollments, count, outcome) = enrolling.await?;
         self.ledger.enrollments = enrollments;
+        self.count.add(&count);
+        outcomes.push(outcome);
+        let (directed, count, outcome) = directing.await?;
+        self.ledger.directed = directed;
         self.count.add(&count);
         outcomes.push(outcome);
         let (twins, count, outcome) = changing.await?;
@@ -302,6 +316,7 @@ impl Lane {
             }));
         }
         verify::enrollments(access, &mut self.ledger.enrollments).await?;
+        verify::directed(access, &mut self.ledger.directed).await?;
         verify::twins(access, &mut self.ledger.twins, homes).await?;
         for asked in asking {
             let (devices, outcome) = asked.await?;

@@ -73,6 +73,8 @@ pub struct Ledger {
     pub devices: Vec<Vec<Device>>,
     /// Individual enrollments, by id.
     pub enrollments: BTreeMap<String, Written>,
+    /// Where the devices that move are sent.
+    pub directed: Written,
     /// Desired properties of twins, by device.
     pub twins: BTreeMap<String, Written>,
 }
@@ -90,6 +92,8 @@ pub struct Count {
     pub of_database: u64,
     /// Registrations that were acknowledged.
     pub registrations: u64,
+    /// Of these those that moved a device to another hub, and were seen to.
+    pub moves: u64,
     /// Enrollments that were written or removed, and acknowledged.
     pub enrollments: u64,
     /// Twins that were written and acknowledged.
@@ -111,6 +115,7 @@ impl Count {
         self.starting += other.starting;
         self.of_database += other.of_database;
         self.registrations += other.registrations;
+        self.moves += other.moves;
         self.enrollments += other.enrollments;
         self.twins += other.twins;
         self.cut_off += other.cut_off;
@@ -122,12 +127,13 @@ impl fmt::Display for Count {
         write!(
             f,
             "{} right behind an answer, {} at random moments, {} while starting; {} of all were of \
-             the database server; acknowledged: {} registrations, {} writes of enrollments, {} of twins; {} requests were cut off",
+             the database server; acknowledged: {} registrations ({} moves seen), {} writes of enrollments, {} of twins; {} requests were cut off",
             self.behind_answers,
             self.at_random,
             self.starting,
             self.of_database,
             self.registrations,
+            self.moves,
             self.enrollments,
             self.twins,
             self.cut_off

@@ -4,20 +4,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use http::StatusCode;
 use landfall_server::client::Client;
+use landfall_server::time::sleep;
 use landfall_wire::client::service;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::Collection;
 use serde_json::json;
 
-use crate::access::{Access, body, told_by};
+use crate::access::{Access, MOVES, body, told_by};
 use crate::chance::Chance;
 use crate::cluster::{Cluster, How};
 use crate::ledger::{Count, Device, Placed, Progress, Written};
 use crate::server::{SERVICE, Victim};
+
+/// How long an operator leaves a hub to the devices that move.
+const DIRECTED_FOR: Duration = Duration::from_millis(10);
 
 /// What is to be killed.
 #[derive(Clone)]
@@ -95,10 +100,12 @@ impl Writer {
         prefix: &str,
     ) -> anyhow::Result<()> {
         let mut client = self.access.client(SERVICE);
+        // Of those that may move most return, and are moved.
+        let returning = if prefix.starts_with(MOVES) { 3 } else { 1 };
         loop {
             let known = devices.len() as u64;
             let at = match self.chance.below(4) {
-                0 if known > 0 => usize::try_from(self.chance.below(known))?,
+                draw if draw < returning && known > 0 => usize::try_from(self.chance.below(known))?,
                 _ => {
                     devices.push(Device {
                         id: format!("{prefix}-{known}"),
@@ -127,7 +134,9 @@ impl Writer {
                 return Ok(());
             };
             if reply.status == StatusCode::OK {
+                let before = device.placed.clone();
                 place(device, &reply)?;
+                self.count.moves += u64::from(before.is_some() && before != device.placed);
                 self.hit.answered();
             } else if reply.status != StatusCode::ACCEPTED {
                 bail!("{} polls: {}", device.id, told_by(&reply));
@@ -169,6 +178,31 @@ impl Writer {
             written.settle();
             self.count.enrollments += 1;
             self.hit.answered();
+        }
+    }
+
+    /// Sends the devices that move from one hub to the other and back until the server or its database is gone.
+    ///
+    /// # Errors
+    /// When the server answers what it must not.
+    pub async fn direct(&mut self, written: &mut Written) -> anyhow::Result<()> {
+        let mut client = self.access.client(SERVICE);
+        loop {
+            let value = self.chance.below(1 << 40);
+            written.ask(Some(value));
+            let request = self.access.direct(value, Some("*"));
+            let Some(reply) = self.answer(&mut client, request).await else {
+                self.count.cut_off += 1;
+                return Ok(());
+            };
+            if reply.status != StatusCode::OK {
+                bail!("the group of those that move: {}", told_by(&reply));
+            }
+            written.settle();
+            self.count.enrollments += 1;
+            self.hit.answered();
+            // Some devices are to be told of each.
+            sleep(DIRECTED_FOR).await;
         }
     }
 
@@ -249,7 +283,7 @@ pub fn place(device: &mut Device, reply: &Reply) -> anyhow::Result<()> {
     };
     let placed = Placed { hub, device_id };
     match &device.placed {
-        Some(before) if *before != placed => {
+        Some(before) if *before != placed && !device.id.starts_with(MOVES) => {
             bail!("{} was told {before:?} and now {placed:?}", device.id)
         }
         _ => device.placed = Some(placed),

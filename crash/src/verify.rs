@@ -125,6 +125,20 @@ pub async fn enrollments(
     Ok(())
 }
 
+/// Asks where the devices that move are sent.
+///
+/// # Errors
+/// As [`enrollments`].
+pub async fn directed(access: &Access, written: &mut Written) -> anyhow::Result<()> {
+    let reply = access.client(SERVICE).call(access.directed()).await?;
+    let seen = body(&reply)["initialTwin"]["tags"]["n"].as_u64();
+    let before = written.clone();
+    if !written.allows(seen) {
+        bail!("LOST: the group of those that move is {seen:?} after {before:?}");
+    }
+    Ok(())
+}
+
 /// Asks for the twins of these devices.
 ///
 /// # Errors
