@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use landfall_bench::identity;
-use landfall_server::listener::{self, Chain, Faces, Limits, Slots, Unread};
+use landfall_server::listener::{self, Arriving, Chain, Faces, Limits, Slots, Streamed, Unread};
 use landfall_server::{stop, tls};
 use landfall_wire::message::{Reply, Request};
 use tokio_rustls::TlsAcceptor;
@@ -45,6 +45,14 @@ struct Hello;
 impl Faces for Hello {
     async fn body_limit(&self, _: &Request) -> usize {
         1024
+    }
+
+    fn streams(&self, _: &Request) -> bool {
+        false
+    }
+
+    async fn answer_stream(&self, _: SocketAddr, _: Request, _: Arriving) -> Streamed {
+        Reply::empty(StatusCode::NOT_FOUND).into()
     }
 
     fn unreadable_head(&self, _: SocketAddr) -> Reply {
