@@ -42,6 +42,7 @@ where
     changes::changes_are_independent(&open().await, &samples).await;
     changes::guards_are_held(&open().await, &samples).await;
     changes::an_identity_belongs_to_one_enrollment(&open().await, &samples).await;
+    changes::many_enrollments_are_made_each_on_its_own(&open().await, &samples).await;
     changes::a_certificate_has_one_name(&open().await, &samples).await;
     changes::records_belong_to_a_service(&open().await, &samples).await;
     changes::deletions_take_along_what_is_theirs(&open().await, &samples).await;

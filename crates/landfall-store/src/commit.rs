@@ -8,6 +8,7 @@
 
 mod apply;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
@@ -124,18 +125,28 @@ impl Writer {
     /// Works until told to close, or until nobody is left to ask.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
-        while closing.is_none()
-            && let Ok(first) = requests.recv()
-        {
+        // What an import brings waits here: each group takes one, so that who waits behind an import
+        // waits for one share of it.
+        let mut many = VecDeque::new();
+        while closing.is_none() || !many.is_empty() {
+            let first = if many.is_empty() {
+                requests.recv().ok()
+            } else {
+                requests.try_recv().ok()
+            };
+            if first.is_none() && many.is_empty() {
+                break;
+            }
             let mut group = Vec::new();
             let mut apart = Vec::new();
-            let mut next = Some(first);
+            let mut next = first.filter(|_| closing.is_none());
             while let Some(request) = next {
                 match request {
                     Request::Close(answer) => {
                         closing = Some(answer);
                         break;
                     }
+                    request @ Request::Many(..) => many.push_back(request),
                     request @ Request::Traces { .. } => apart.push(request),
                     request => group.push(request),
                 }
@@ -143,6 +154,7 @@ impl Writer {
                     .then(|| requests.try_recv().ok())
                     .flatten();
             }
+            group.extend(many.pop_front());
             self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
             if !group.is_empty() {
                 self.commit(group);

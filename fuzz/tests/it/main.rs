@@ -21,6 +21,7 @@ macro_rules! feed {
 
 mod body;
 mod certificate;
+mod import;
 mod query;
 mod sas;
 

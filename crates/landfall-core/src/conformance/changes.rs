@@ -1,14 +1,15 @@
 //! Cases about writing: expectations, guards, wholeness, and what goes along with what.
 
-use super::records::{Samples, group_id, registration_id};
+use super::records::{NOW, Samples, group_id, registration_id};
 use super::{
     change, keep, read, refused_as_absent, refused_as_changed, refused_as_existing, write,
 };
 use crate::attestation::AttestationMechanism;
+use crate::audit::{Action, Actor, Kind, Origin, Search};
 use crate::enrollment::AllocationPolicy;
 use crate::id::{CertificateName, IdScope};
 use crate::registration::{RegistrationFailure, RegistrationStatus};
-use crate::store::{Change, Expect, Guard, Store, Write};
+use crate::store::{Change, Expect, Guard, Selection, Store, Write};
 
 async fn with_service<S: Store>(store: &S, samples: &Samples<'_>, scope: &str) -> IdScope {
     let service = samples.service(scope);
@@ -364,6 +365,94 @@ pub(super) async fn an_identity_belongs_to_one_enrollment<S: Store>(
     }
 }
 
+pub(super) async fn many_enrollments_are_made_each_on_its_own<S: Store>(
+    store: &S,
+    samples: &Samples<'_>,
+) {
+    let scope = with_service(store, samples, "0neA").await;
+    let origin = Origin {
+        at: NOW,
+        address: None,
+        tracking_id: samples.tracking_id(),
+    };
+    let author = origin.author(Actor::Server);
+    let there = samples.individual("there");
+    let put = Write::PutIndividual(scope.clone(), Box::new(there.clone()), Expect::Absent);
+    keep(store, vec![put]).await;
+    let mut changed = there.clone();
+    changed.terms.etag = samples.etag();
+    let mut stale = changed.clone();
+    stale.terms.etag = samples.etag();
+    let client = |id| samples.individual_by(id, samples.client(false));
+    let one = samples.individual("one");
+    let records = vec![
+        (one.clone(), Expect::Absent),
+        (samples.individual("THERE"), Expect::Absent),
+        (client("held"), Expect::Absent),
+        (client("other"), Expect::Absent),
+        (samples.individual("ONE"), Expect::Absent),
+        (changed.clone(), Expect::Etag(there.terms.etag.clone())),
+        (stale, Expect::Etag(there.terms.etag.clone())),
+        (samples.individual("two"), Expect::Absent),
+    ];
+    let answers = store.put_individuals(&scope, records, &author).await;
+    let made: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(
+        made,
+        [true, false, true, false, false, true, false, true],
+        "{answers:?}"
+    );
+    for refused in [1, 3, 4] {
+        refused_as_existing(answers[refused].clone());
+    }
+    refused_as_changed(answers[6].clone());
+    let found = store.individual(&scope, &registration_id("there")).await;
+    assert_eq!(read(found), Some(changed));
+    let found = store.individual(&scope, &registration_id("one")).await;
+    assert_eq!(read(found), Some(one));
+    let found = store.individual(&scope, &registration_id("other")).await;
+    assert_eq!(read(found), None);
+    // Indexes know them.
+    let all = Selection {
+        limit: 10,
+        ..Selection::default()
+    };
+    assert_eq!(read(store.individuals(&scope, &all).await).len(), 4);
+    // The trail counts them, over all calls of one request, and names none.
+    let more = vec![(samples.individual("three"), Expect::Absent)];
+    assert_eq!(store.put_individuals(&scope, more, &author).await, [Ok(())]);
+    let trail = read(
+        store
+            .audit(&Search {
+                limit: 10,
+                ..Search::default()
+            })
+            .await,
+    );
+    let told: Vec<_> = trail
+        .iter()
+        .map(|(_, entry)| {
+            (
+                entry.what.action,
+                entry.what.taken_along.clone(),
+                entry.subjects.len(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Action::Update, vec![(Kind::Enrollment, 1)], 0),
+            (Action::Create, vec![(Kind::Enrollment, 4)], 0),
+        ]
+    );
+    // Without their service nothing is made.
+    let nowhere = IdScope::parse("0neB").expect("a scope");
+    let records = vec![(samples.individual("four"), Expect::Absent)];
+    let answers = store.put_individuals(&nowhere, records, &author).await;
+    refused_as_absent(answers[0].clone());
+}
+
 pub(super) async fn a_certificate_has_one_name<S: Store>(store: &S, samples: &Samples<'_>) {
     let scope = with_service(store, samples, "0neA").await;
     let free = |name: &str, second| Change {
@@ -513,7 +602,7 @@ pub(super) async fn services_never_see_each_other<S: Store>(store: &S, samples: 
     assert_eq!(read(store.individual(&a, &id).await), Some(in_a));
     assert_eq!(read(store.individual(&b, &id).await), Some(in_b.clone()));
     assert_eq!(read(store.registration(&b, &id).await), None);
-    let everything = crate::store::Selection {
+    let everything = Selection {
         limit: 100,
         ..Default::default()
     };

@@ -30,7 +30,7 @@ use crate::listener::{Arriving, Gone, Streamed};
 use crate::time;
 
 /// Batches that are settled at the same time: while one is read, another one is written.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 
 /// What may wait to be told. A sender that reads nothing is not read from either.
 const TOLD_AHEAD: usize = 64;
