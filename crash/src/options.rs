@@ -11,7 +11,7 @@ const USAGE: &str = "\
 Usage: landfall-crash --binary FILE [--engine E] [--points N] [--seconds S] [--lanes N] [--seed N]
 
   --binary FILE  the landfall executable
-  --engine E     sqlite, postgres, or both, lane by lane (sqlite)
+  --engine E     sqlite, postgres, or both, lane by lane (both)
   --points N     end after so many kills (1000)
   --seconds S    end after so long, even with fewer kills
   --lanes N      so many servers at once (2)
@@ -53,7 +53,7 @@ impl Options {
         SystemEntropy.fill(&mut seed);
         let mut options = Options {
             binary: PathBuf::new(),
-            engines: vec![Engine::Sqlite],
+            engines: vec![Engine::Sqlite, Engine::Postgres],
             points: 1000,
             limit: None,
             lanes: 2,

@@ -1,30 +1,43 @@
 //! What can be told of a database by reading it: for `landfall doctor`, whether a server uses it or not.
 //! Nothing is made, migrated or changed here; opening for use is `store`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use landfall_core::clock::{Entropy, Timestamp};
 use serde::Deserialize;
 
-use crate::dialect::{Fault, Session, Sqlite};
+use crate::dialect::{Fault, Postgres, PostgresUrl, Session, Sqlite};
 use crate::migrate;
 use crate::secret::{Sealer, SealingKey};
 
 /// Why something could not be read of a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the database {path} cannot be read: {cause}")]
+#[error("the database {database} cannot be read: {cause}")]
 pub struct ExaminationError {
-    /// The database file.
-    pub path: PathBuf,
+    /// Which database.
+    pub database: String,
     /// What the database says.
     pub cause: String,
 }
 
 /// A database that is read and not used.
 pub struct Examination {
-    path: PathBuf,
+    database: String,
     session: Session,
+}
+
+/// What a PostgreSQL server says of itself that matters to whoever keeps promises by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerState {
+    /// Its clock.
+    pub now: Timestamp,
+    /// Whether it takes writes: it is no standby, and not told to be read only.
+    pub takes_writes: bool,
+    /// Whether a commit is on its disk when it is acknowledged.
+    pub waits_for_the_disk: bool,
+    /// How many connections it has open, and how many it may have.
+    pub connections: (i64, i64),
 }
 
 /// The host name of a service or hub that the database keeps.
@@ -49,15 +62,67 @@ impl Examination {
     /// [`ExaminationError`] when it is not there, no database, or not to be read by this user.
     pub fn open(path: &Path) -> Result<Self, ExaminationError> {
         let opened = Sqlite::reading(path);
-        let session = opened.map_err(|fault| unreadable(path, &fault))?;
-        let examination = Examination {
-            path: path.to_owned(),
-            session,
-        };
+        let database = path.display().to_string();
+        let session = opened.map_err(|fault| unreadable(&database, &fault))?;
+        let examination = Examination { database, session };
         // The file is first looked at when something is read.
         examination
             .tell(|session| session.first("SELECT name FROM sqlite_schema", &[], |_| Ok(())))?;
         Ok(examination)
+    }
+
+    /// Connects to a PostgreSQL database. Waits for it: called on a thread that may wait, outside any runtime.
+    ///
+    /// # Errors
+    /// [`ExaminationError`] when it cannot be reached; the text holds no password.
+    pub fn connect(url: &PostgresUrl) -> Result<Self, ExaminationError> {
+        let database = url.to_string();
+        let session = Postgres::open(url).map(Session::Postgres);
+        let session = session.map_err(|fault| unreadable(&database, &fault))?;
+        Ok(Examination { database, session })
+    }
+
+    /// The engine and its version, for people.
+    ///
+    /// # Errors
+    /// [`ExaminationError`] when it cannot be read.
+    pub fn engine(&self) -> Result<String, ExaminationError> {
+        self.tell(|session| {
+            let (name, sql) = match session {
+                Session::Sqlite(_) => ("SQLite", "SELECT sqlite_version()"),
+                Session::Postgres(_) => ("PostgreSQL", "SELECT current_setting('server_version')"),
+            };
+            let version = session.first(sql, &[], |row| Ok(row.text(0)?.to_owned()))?;
+            Ok(format!("{name} {}", version.unwrap_or_default()))
+        })
+    }
+
+    /// What the database server says of itself; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`ExaminationError`] when it cannot be read.
+    pub fn server(&self) -> Result<Option<ServerState>, ExaminationError> {
+        self.tell(|session| match session {
+            Session::Sqlite(_) => Ok(None),
+            Session::Postgres(_) => session.first(
+                "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
+                    CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
+                        THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END,
+                    CASE WHEN current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off'
+                        THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END,
+                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+                    CAST(current_setting('max_connections') AS BIGINT)",
+                &[],
+                |row| {
+                    Ok(ServerState {
+                        now: Timestamp::from_unix_micros(row.integer(0)?),
+                        takes_writes: row.integer(1)? == 1,
+                        waits_for_the_disk: row.integer(2)? == 1,
+                        connections: (row.integer(3)?, row.integer(4)?),
+                    })
+                },
+            ),
+        })
     }
 
     /// The schema version it has; 0 when nothing was made in it yet.
@@ -66,37 +131,45 @@ impl Examination {
     /// [`ExaminationError`] when it cannot be read.
     pub fn schema(&self) -> Result<i64, ExaminationError> {
         self.tell(|session| {
-            let made = session.first(
-                "SELECT name FROM sqlite_schema WHERE name = 'schema_versions'",
-                &[],
-                |_| Ok(()),
-            )?;
-            match made {
+            let asked = match session {
+                Session::Sqlite(_) => {
+                    "SELECT name FROM sqlite_schema WHERE name = 'schema_versions'"
+                }
+                Session::Postgres(_) => "SELECT 1 WHERE to_regclass('schema_versions') IS NOT NULL",
+            };
+            match session.first(asked, &[], |_| Ok(()))? {
                 Some(()) => migrate::version(session),
                 None => Ok(0),
             }
         })
     }
 
-    /// How the database keeps what is not yet in its main file: `wal` when a server made it.
+    /// How a SQLite database keeps what is not yet in its main file: `wal` when a server made it.
     ///
     /// # Errors
     /// [`ExaminationError`] when it cannot be read.
-    pub fn journal(&self) -> Result<String, ExaminationError> {
+    pub fn journal(&self) -> Result<Option<String>, ExaminationError> {
         self.tell(|session| {
+            if let Session::Postgres(_) = session {
+                return Ok(None);
+            }
             let mode = session.first("PRAGMA journal_mode", &[], |row| {
                 Ok(row.text(0)?.to_owned())
             })?;
-            Ok(mode.unwrap_or_default())
+            Ok(mode)
         })
     }
 
-    /// What is damaged in it, at most a few lines; nothing when it is whole. Reads the whole file.
+    /// What is damaged in it, at most a few lines; nothing when it is whole. Reads the whole file of
+    /// SQLite; PostgreSQL has programs of its own for that.
     ///
     /// # Errors
     /// [`ExaminationError`] when it cannot be read.
     pub fn damage(&self) -> Result<Vec<String>, ExaminationError> {
         self.tell(|session| {
+            if let Session::Postgres(_) = session {
+                return Ok(Vec::new());
+            }
             let said = session.every("PRAGMA quick_check(5)", &[], |row| {
                 Ok(row.text(0)?.to_owned())
             });
@@ -172,7 +245,7 @@ impl Examination {
         &self,
         ask: impl FnOnce(&Session) -> Result<T, Fault>,
     ) -> Result<T, ExaminationError> {
-        ask(&self.session).map_err(|fault| unreadable(&self.path, &fault))
+        ask(&self.session).map_err(|fault| unreadable(&self.database, &fault))
     }
 }
 
@@ -181,9 +254,9 @@ pub fn known_schema() -> i64 {
     migrate::known()
 }
 
-fn unreadable(path: &Path, fault: &Fault) -> ExaminationError {
+fn unreadable(database: &str, fault: &Fault) -> ExaminationError {
     ExaminationError {
-        path: path.to_owned(),
+        database: database.to_owned(),
         cause: fault.to_string(),
     }
 }
@@ -227,7 +300,12 @@ mod tests {
             }
             let seen = Examination::open(&path).expect("readable");
             assert_eq!(seen.schema(), Ok(known_schema()));
-            assert_eq!(seen.journal().as_deref(), Ok("wal"));
+            assert_eq!(seen.journal(), Ok(Some("wal".to_owned())));
+            assert_eq!(seen.server(), Ok(None));
+            assert!(
+                seen.engine()
+                    .is_ok_and(|engine| engine.starts_with("SQLite 3"))
+            );
             assert_eq!(seen.damage(), Ok(Vec::new()));
             assert_eq!(seen.names(), Ok(Vec::new()));
             assert_eq!(seen.newest(), Ok(Some(Fixed.now())));

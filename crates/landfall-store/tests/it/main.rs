@@ -4,6 +4,7 @@ mod conformance;
 mod disk;
 mod dump;
 mod durability;
+mod examination;
 mod fixture;
 mod hub;
 mod opening;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use landfall_core::clock::{Clock as _, Timestamp, spoken};
-use landfall_store::examination::{Examination, ExaminationError, Named, known_schema};
+use landfall_store::examination::{
+    Examination, ExaminationError, Named, ServerState, known_schema,
+};
 use landfall_store::secret::SealingKey;
 use zeroize::Zeroizing;
 
@@ -26,6 +28,21 @@ const RESTORE: &str = "stop the server, keep the file aside, and make a new data
 
 /// Looks at the database, and gives the host names that it keeps.
 pub fn look(report: &mut Report, place: &Place) -> Vec<Named> {
+    if let Some(url) = &place.postgres {
+        // Its driver waits, on a thread of its own.
+        let looked = std::thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                let database = Examination::connect(url)?;
+                examine(report, place, &database)
+            });
+            there.join()
+        });
+        return match looked {
+            Ok(Ok(names)) => names,
+            Ok(Err(error)) => unreachable(report, &error),
+            Err(_) => Vec::new(),
+        };
+    }
     let path = &place.database_path;
     if !path.exists() {
         report.fine(
@@ -37,7 +54,8 @@ pub fn look(report: &mut Report, place: &Place) -> Vec<Named> {
         );
         return Vec::new();
     }
-    match examine(report, place) {
+    let opened = Examination::open(path);
+    match opened.and_then(|database| examine(report, place, &database)) {
         Ok(names) => names,
         Err(error) => {
             report.failure(
@@ -50,18 +68,29 @@ pub fn look(report: &mut Report, place: &Place) -> Vec<Named> {
     }
 }
 
-fn examine(report: &mut Report, place: &Place) -> Result<Vec<Named>, ExaminationError> {
-    let path = &place.database_path;
-    let database = Examination::open(path)?;
+fn unreachable(report: &mut Report, error: &ExaminationError) -> Vec<Named> {
+    report.failure(
+        "database",
+        &error.to_string(),
+        "see that it runs, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",
+    );
+    Vec::new()
+}
+
+fn examine(
+    report: &mut Report,
+    place: &Place,
+    database: &Examination,
+) -> Result<Vec<Named>, ExaminationError> {
+    if let Some(state) = database.server()? {
+        server(report, &state);
+    }
     let found = database.schema()?;
     let known = known_schema();
     if found > known {
         report.failure(
             "database",
-            &format!(
-                "{} has schema version {found}, and this program knows versions up to {known}",
-                path.display()
-            ),
+            &format!("has schema version {found}, and this program knows versions up to {known}"),
             "use the newer program that made it, or restore a backup of before",
         );
         return Ok(Vec::new());
@@ -70,13 +99,17 @@ fn examine(report: &mut Report, place: &Place) -> Result<Vec<Named>, Examination
     if !damage.is_empty() {
         report.failure(
             "database",
-            &format!("{} is damaged: {}", path.display(), damage.join("; ")),
+            &format!("is damaged: {}", damage.join("; ")),
             RESTORE,
         );
         return Ok(Vec::new());
     }
+    let engine = database.engine()?;
     if found == 0 {
-        report.fine("database", "is empty: the next start makes it");
+        report.fine(
+            "database",
+            &format!("{engine}, empty: the next start makes it"),
+        );
         return Ok(Vec::new());
     }
     let watch = Stopwatch::start();
@@ -90,10 +123,11 @@ fn examine(report: &mut Report, place: &Place) -> Result<Vec<Named>, Examination
     };
     report.fine(
         "database",
-        &format!("SQLite, whole, {version}; answers in {each:.0} µs"),
+        &format!("{engine}, {version}; answers in {each:.0} µs"),
     );
-    let journal = database.journal()?;
-    if journal != "wal" {
+    if let Some(journal) = database.journal()?
+        && journal != "wal"
+    {
         report.warning(
             "database",
             &format!("keeps a journal of the form '{journal}' and no write-ahead log"),
@@ -103,8 +137,41 @@ fn examine(report: &mut Report, place: &Place) -> Result<Vec<Named>, Examination
     if let Some(newest) = database.newest()? {
         from_the_future(report, newest, SystemClock.now());
     }
-    sealing_key(report, place, &database)?;
+    sealing_key(report, place, database)?;
     database.names()
+}
+
+/// What a database server says of itself.
+fn server(report: &mut Report, state: &ServerState) {
+    let apart = SystemClock.now().unix_seconds() - state.now.unix_seconds();
+    if apart.unsigned_abs() > TURNED_BACK_SECONDS {
+        report.failure(
+            "clock",
+            &format!("the database server's clock and that of this machine are {apart} s apart"),
+            "let NTP keep both",
+        );
+    }
+    if !state.takes_writes {
+        report.failure(
+            "database",
+            "takes no writes: it is a standby, or told to be read only",
+            "name the primary in database.url, or all of them: of several hosts the one that takes writes is used",
+        );
+    }
+    if !state.waits_for_the_disk {
+        report.failure(
+            "database",
+            "acknowledges commits before they are on its disk (fsync or synchronous_commit is off): a power cut loses devices that were told they are registered",
+            "set fsync = on and synchronous_commit = on in postgresql.conf",
+        );
+    }
+    let (open, most) = state.connections;
+    let what = format!("has {open} of {most} connections open");
+    if open * 10 > most * 9 {
+        report.warning("database", &what, "raise max_connections of PostgreSQL, or let fewer programs use it: a server node holds about ten");
+    } else {
+        report.fine("database", &what);
+    }
 }
 
 fn from_the_future(report: &mut Report, newest: Timestamp, now: Timestamp) {
