@@ -7,9 +7,10 @@
 mod group;
 mod individual;
 mod inspection;
+mod keyring;
 mod trust;
 
-pub use group::{by_group, by_own_group};
+pub use group::{by_group, by_own_group, by_this_group, known_group};
 pub use individual::by_individual;
 pub use inspection::{Judgement, judge_chain};
 pub use trust::Trust;

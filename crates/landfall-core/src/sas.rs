@@ -77,6 +77,8 @@ pub enum SasError {
 pub struct SasToken {
     raw_resource: String,
     raw_expiry: String,
+    /// What is signed.
+    text: String,
     resource: String,
     signature: [u8; 32],
     expiry: i64,
@@ -123,6 +125,7 @@ impl SasToken {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
             .ok_or(SasError::Signature)?;
         Ok(SasToken {
+            text: format!("{raw_resource}\n{raw_expiry}"),
             raw_resource: raw_resource.to_owned(),
             raw_expiry: raw_expiry.to_owned(),
             resource: percent_decode_str(raw_resource)
@@ -164,8 +167,17 @@ impl SasToken {
 
     /// True when `key` made this token's signature. Takes the same time wherever the bytes differ.
     pub fn signed_by(&self, key: &SymmetricKey) -> bool {
-        let message = format!("{}\n{}", self.raw_resource, self.raw_expiry);
-        same_bytes(&key.sign(message.as_bytes()), &self.signature)
+        self.bears(&key.sign(self.signed_text()))
+    }
+
+    /// The text that the token's signature is over.
+    pub(crate) fn signed_text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// True when `signature` is the token's. Takes the same time wherever the bytes differ.
+    pub(crate) fn bears(&self, signature: &[u8; 32]) -> bool {
+        same_bytes(signature, &self.signature)
     }
 }
 
@@ -197,9 +209,8 @@ impl SasToken {
             ),
             ("'sr' alone", self.raw_resource.clone()),
         ];
-        let right = format!("{}\n{}", self.raw_resource, self.raw_expiry);
         candidates.into_iter().find_map(|(name, text)| {
-            (text != right && same_bytes(&key.sign(text.as_bytes()), &self.signature))
+            (text != self.text && same_bytes(&key.sign(text.as_bytes()), &self.signature))
                 .then_some(name)
         })
     }

@@ -1,6 +1,8 @@
 //! Symmetric keys: held so that they are wiped when dropped and never printed; and how a text of a
 //! caller is repeated to it, which may have put a key where something else belongs.
 
+pub mod prepared;
+
 use std::fmt;
 
 use aws_lc_rs::{constant_time, hmac};

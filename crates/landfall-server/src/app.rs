@@ -20,7 +20,7 @@ use crate::device_api::https::LARGEST_BODY;
 use crate::faces::AllFaces;
 use crate::listener::{self, Limits, Slots};
 use crate::own_api::{Changes, Naming, OwnApi};
-use crate::provisioning::Provisioning;
+use crate::provisioning::{Provisioning, USUAL_SHARE};
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
 use crate::worker::Retention;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The largest body of a device's request, in bytes.
     pub device_body: usize,
+    /// The share of one processor for the group searches of each id scope, in hundredths.
+    pub search_share: u8,
     /// The authority that clients are to trust, for whoever asks the admin listener.
     pub ca: admin::Ca,
 }
@@ -59,6 +61,7 @@ impl Default for Settings {
             },
             limits: Limits::default(),
             device_body: LARGEST_BODY,
+            search_share: USUAL_SHARE,
             ca: admin::Ca::default(),
         }
     }
@@ -113,7 +116,10 @@ impl Running {
             Arc::clone(&backend.clock),
             Arc::clone(&backend.entropy),
         );
-        let provisioning = Arc::new(Provisioning::new(backend.clone(), hubs.clone()));
+        let provisioning = Arc::new(
+            Provisioning::new(backend.clone(), hubs.clone())
+                .with_search_share(settings.search_share),
+        );
         let (traces, writer) = Traces::start(
             Arc::clone(&backend.store),
             Arc::clone(&backend.clock),

@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 pub use self::field::reference;
 use self::source::Sources;
 use crate::command::outcome::Failure;
+use crate::provisioning::USUAL_SHARE;
 
 /// Everything that can be set of a server.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +97,8 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one address.
     pub connections_per_address: usize,
+    /// The share of one processor that group searches get in each id scope, in hundredths.
+    pub group_search_percent: u8,
 }
 
 /// What is logged, and how.
@@ -289,6 +292,8 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             handshake: Duration::from_secs(sources.number("limits.handshake_seconds")?),
             connections: sources.size("limits.connections")?,
             connections_per_address: sources.size("limits.connections_per_address")?,
+            group_search_percent: u8::try_from(sources.number("limits.group_search_percent")?)
+                .unwrap_or(USUAL_SHARE),
         },
         log: Log {
             filter: sources.text("log.filter")?,

@@ -6,8 +6,10 @@
 //! (docs/decisions/0004-record-once-per-registration.md).
 
 mod admission;
+mod budget;
 mod findings;
 mod resume;
+mod searches;
 mod trust;
 mod turns;
 
@@ -27,8 +29,9 @@ use crate::telemetry::Attempt;
 use admission::Admitted;
 pub(crate) use findings::disabled;
 use findings::{placement_failure, unavailable, unreadable};
+use searches::Searches;
+pub use searches::USUAL_SHARE;
 use trust::TrustCache;
-use turns::Turns;
 
 /// How often a registration begins anew because a record changed under it.
 const TRIES: usize = 8;
@@ -49,9 +52,7 @@ pub struct Provisioning<S, H> {
     backend: Backend<S>,
     hubs: H,
     trust: TrustCache,
-    /// One large group search at a time, each address in its turn: a flood of wrong tokens must not
-    /// keep other devices from the processor.
-    searches: Turns,
+    searches: Searches,
 }
 
 /// What a commit of the road met.
@@ -72,8 +73,16 @@ where
             backend,
             hubs,
             trust: TrustCache::default(),
-            searches: Turns::default(),
+            searches: Searches::new(USUAL_SHARE),
         }
+    }
+
+    /// The same, with another share of one processor for the group searches of each id scope, in
+    /// hundredths.
+    #[must_use]
+    pub fn with_search_share(mut self, percent: u8) -> Self {
+        self.searches = Searches::new(percent);
+        self
     }
 
     /// Takes one exchange down the road.

@@ -124,6 +124,13 @@ impl Stopwatch {
     }
 }
 
+/// The processor time that the calling thread has used so far.
+pub fn thread_cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    Duration::from_secs(part(used.tv_sec)) + Duration::from_nanos(part(used.tv_nsec))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +146,16 @@ mod tests {
         SystemEntropy.fill(&mut b);
         assert_ne!(a, b);
         assert!(watch.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn only_work_counts_as_processor_time() {
+        let before = thread_cpu();
+        let mut sum = 0_u64;
+        while thread_cpu() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(thread_cpu() > before);
     }
 
     #[test]

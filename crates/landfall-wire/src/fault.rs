@@ -219,10 +219,10 @@ table! {
     Error::Throttled(_) => Row {
         status: StatusCode::TOO_MANY_REQUESTS,
         number: 429_001,
-        faces: &[Face::Device, Face::Service],
+        faces: &[Face::Device],
         told: Told {
             meaning: "Too many requests; come back after `Retry-After`.",
-            cause: "Kept for quotas, which this build does not have: no request leads to it. The cloud service answers it above its limits.",
+            cause: "A device came for the first time, with a token, to a service of many groups with keys, and the processor time for such searches is spent: `limits.group_search_percent`, [group searches](../operating/group-searches.md). The cloud service answers it above its quotas, which this build does not have.",
             remedy: "Wait as long as `Retry-After` says, then send the same request.",
         },
     },

@@ -8,6 +8,7 @@ use crate::attestation::symmetric_key::diagnosis::Suspect;
 use crate::attestation::{AttestationKind, AttestationMechanism, Attested, symmetric_key, x509};
 use crate::enrollment::EnrollmentGroup;
 use crate::error::Error;
+use crate::id::EnrollmentGroupId;
 use crate::linked_hub::HubCredential;
 use crate::registration::{EnrollmentRef, Registration};
 use crate::sas::SasToken;
@@ -32,8 +33,10 @@ pub fn by_group(
     require_verified_chain: bool,
 ) -> Result<Verdict, Refusal> {
     let (group, credential, kind, note) = if let Some(token) = proof.token {
-        let (group, keys) = group_by_token(claim, token, trust, registration)?;
-        let note = format!("enrollment group '{}', derived symmetric key", group.id);
+        if let Some(verdict) = by_own_group(claim, proof, trust, registration) {
+            return Ok(verdict);
+        }
+        let (group, keys, note) = group_by_token(claim, token, trust)?;
         (
             group,
             HubCredential::Keys(keys),
@@ -88,8 +91,16 @@ pub fn by_own_group(
     trust: &Trust,
     registration: Option<&Registration>,
 ) -> Option<Verdict> {
-    let group = known_group(trust, registration)?;
-    let derived = signed_by(&group, claim, proof.token?)?;
+    by_this_group(claim, proof, &*trust.group(known_group(registration)?)?)
+}
+
+/// The same for who read the device's own group: [`known_group`] says which.
+pub fn by_this_group(
+    claim: Claim<'_>,
+    proof: &Proof<'_>,
+    group: &EnrollmentGroup,
+) -> Option<Verdict> {
+    let derived = signed_by(group, claim, proof.token?)?;
     Some(Verdict {
         attested: Attested {
             enrollment: EnrollmentRef::Group(group.id.clone()),
@@ -98,14 +109,17 @@ pub fn by_own_group(
         },
         terms: group.terms.clone(),
         device_id: device_id_from(claim.registration_id).ok()?,
-        note: format!("enrollment group '{}', derived symmetric key", group.id),
+        note: format!(
+            "enrollment group '{}' as before, derived symmetric key",
+            group.id
+        ),
     })
 }
 
-/// The group that the device came through before, while it exists.
-fn known_group(trust: &Trust, registration: Option<&Registration>) -> Option<Arc<EnrollmentGroup>> {
+/// The group that the device came through before.
+pub fn known_group(registration: Option<&Registration>) -> Option<&EnrollmentGroupId> {
     registration.and_then(|before| match &before.enrollment {
-        EnrollmentRef::Group(id) => trust.group(id),
+        EnrollmentRef::Group(id) => Some(id),
         EnrollmentRef::Individual => None,
     })
 }
@@ -123,13 +137,20 @@ fn group_by_token(
     claim: Claim<'_>,
     token: &SasToken,
     trust: &Trust,
-    registration: Option<&Registration>,
-) -> Result<(Arc<EnrollmentGroup>, KeyPair), Refusal> {
-    known_group(trust, registration)
-        .iter()
-        .chain(trust.symmetric())
-        .find_map(|group| {
-            signed_by(group, claim, token).map(|derived| (Arc::clone(group), derived))
+) -> Result<(Arc<EnrollmentGroup>, KeyPair, String), Refusal> {
+    let groups = trust.symmetric();
+    let search = trust.keyring().search(token, claim.registration_id);
+    search
+        .place
+        .and_then(|place| {
+            let group = groups.get(place)?;
+            let note = format!(
+                "enrollment group '{}', derived symmetric key, found as {} of {} group(s)",
+                group.id,
+                place + 1,
+                groups.len()
+            );
+            Some((Arc::clone(group), signed_by(group, claim, token)?, note))
         })
         .ok_or_else(|| no_group_signed(claim, token, trust))
 }

@@ -11,7 +11,7 @@ use crate::secret::{KeyPair, SymmetricKey};
 
 mod inspection;
 
-fn keys(seed: u8) -> KeyPair {
+pub(super) fn keys(seed: u8) -> KeyPair {
     KeyPair {
         primary: SymmetricKey::from_bytes(vec![seed; 64]),
         secondary: SymmetricKey::from_bytes(vec![seed + 1; 64]),
@@ -35,7 +35,7 @@ fn terms(status: ProvisioningStatus) -> EnrollmentTerms {
     }
 }
 
-fn group(id: &str, seed: u8, status: ProvisioningStatus) -> EnrollmentGroup {
+pub(super) fn group(id: &str, seed: u8, status: ProvisioningStatus) -> EnrollmentGroup {
     EnrollmentGroup {
         id: EnrollmentGroupId::parse(id).expect("an id"),
         attestation: AttestationMechanism::SymmetricKey(keys(seed)),
@@ -329,6 +329,19 @@ fn a_returning_device_is_known_by_its_own_group_alone() {
     let through_a = Some(before.enrollment.clone());
     assert_eq!(seen(&own.primary, Some(&before)), through_a);
     assert_eq!(seen(&own.secondary, Some(&before)), through_a);
+    let evidence = case.token(&own.primary, 60);
+    let proof = read(case.claim(), &evidence).expect("well formed");
+    let verdict = by_group(case.claim(), &proof, &trust, Some(&before), false).expect("let in");
+    assert_eq!(
+        verdict.note,
+        "enrollment group 'a' as before, derived symmetric key"
+    );
+    assert!(
+        !trust.was_searched(),
+        "no other group's key was even made ready"
+    );
+    assert!(by_group(case.claim(), &proof, &trust, None, false).is_ok());
+    assert!(trust.was_searched());
     assert_eq!(seen(&other.primary, Some(&before)), None);
     assert_eq!(seen(&own.primary, None), None);
     let gone = case.registered_through("deleted");

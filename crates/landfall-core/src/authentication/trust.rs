@@ -1,8 +1,9 @@
 //! What a provisioning service trusts, gathered once per version of its groups and CA certificates.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::keyring::Keyring;
 use crate::attestation::x509::{Anchor, AnchorSource, Reference};
 use crate::attestation::{AttestationMechanism, Slots, X509Attestation};
 use crate::certificate::Certificate;
@@ -15,6 +16,8 @@ use crate::id::{CertificateName, EnrollmentGroupId};
 pub struct Trust {
     groups: HashMap<EnrollmentGroupId, Arc<EnrollmentGroup>>,
     symmetric: Vec<Arc<EnrollmentGroup>>,
+    /// The keys of `symmetric`, made ready by the first search.
+    keyring: OnceLock<Keyring>,
     anchors: Vec<Anchor>,
     gone: Vec<(EnrollmentGroupId, CertificateName)>,
     verified: Vec<Certificate>,
@@ -63,6 +66,7 @@ impl Trust {
                 .map(|group| (group.id.clone(), group))
                 .collect(),
             symmetric,
+            keyring: OnceLock::new(),
             authorities,
         }
     }
@@ -75,6 +79,19 @@ impl Trust {
     /// All groups with symmetric keys, enabled ones first.
     pub fn symmetric(&self) -> &[Arc<EnrollmentGroup>] {
         &self.symmetric
+    }
+
+    /// The keys of [`Trust::symmetric`], in that order. Made ready when they are first asked for: a
+    /// service whose devices show certificates, or were here before, never needs them.
+    pub(super) fn keyring(&self) -> &Keyring {
+        self.keyring
+            .get_or_init(|| Keyring::new(self.symmetric.iter().map(|group| &**group)))
+    }
+
+    /// Whether a token was ever held against all groups.
+    #[cfg(test)]
+    pub(super) fn was_searched(&self) -> bool {
+        self.keyring.get().is_some()
     }
 
     /// The certificates that lead to a group.

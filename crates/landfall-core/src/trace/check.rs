@@ -60,6 +60,11 @@ pub const CHECKS: &[Check] = &[
         "The database did not answer, or could not be written.",
         "Look at `/readyz`, the free disk space and the log. The device was told to come back.",
     ),
+    check(
+        "search.budget",
+        "More devices came for the first time with a token than `limits.group_search_percent` pays for, in a service of many groups with keys: a large roll-out, or somebody who tries tokens.",
+        "The device was told to come back; one whose address had no wrong token lately goes first. Have fewer groups with keys, or give more with `limits.group_search_percent`.",
+    ),
     // The evidence.
     check(
         "evidence.none",

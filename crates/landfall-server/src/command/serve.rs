@@ -252,6 +252,7 @@ fn bounds(settings: &Settings) -> app::Settings {
             count: usize::try_from(settings.retention.trace_count).unwrap_or(usize::MAX),
         },
         device_body: settings.limits.body_bytes,
+        search_share: settings.limits.group_search_percent,
         limits: Limits {
             connections: settings.limits.connections,
             connections_per_address: settings.limits.connections_per_address,

@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 23] = [
+pub const FIELDS: [Field; 24] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -198,6 +198,12 @@ pub const FIELDS: [Field; 23] = [
         kind: Kind::Number(1, 1_000_000),
         default: "1000",
         meaning: "open connections of one address; many devices may share one",
+    },
+    Field {
+        name: "limits.group_search_percent",
+        kind: Kind::Number(1, 100),
+        default: "50",
+        meaning: "how much of one processor may go, in each id scope, into finding the groups of devices that come for the first time with a token, where there are more than 64 groups with keys; past it they read 429 and come back",
     },
     Field {
         name: "log.filter",

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict};
+use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict, known_group};
+use landfall_core::clock::Timestamp;
 use landfall_core::error::Error;
 use landfall_core::exchange::Exchange;
 use landfall_core::linked_hub::HubRegistry;
@@ -12,7 +13,9 @@ use landfall_core::store::{ReadError, Store};
 use landfall_core::trace::Stage;
 
 use super::Provisioning;
-use super::findings::{disabled, unknown_scope, unreadable};
+use super::findings::{disabled, searches_spent, unknown_scope, unreadable};
+use super::searches::NoSearch;
+use crate::backend::COME_BACK;
 use crate::telemetry::Attempt;
 
 /// Past this many groups, matching a token to its group runs beside the request threads.
@@ -70,6 +73,18 @@ where
             .registration(scope, id)
             .await
             .map_err(|error| unread(error, attempt))?;
+        if individual.is_none()
+            && let Some(verdict) = self
+                .known(claim, &proof, &service, before.as_ref())
+                .await
+                .map_err(|error| unread(error, attempt))?
+        {
+            attempt.pass(
+                Stage::Enrollment,
+                "no individual enrollment; the group of before",
+            );
+            return Ok(let_in(service, verdict, before, attempt));
+        }
         // Most individual enrollments need nothing of what the service trusts; gathering it costs
         // as much as the service has groups.
         let trust = match &individual {
@@ -88,51 +103,110 @@ where
                     format!("individual enrollment '{}'", enrollment.registration_id),
                 );
                 authentication::by_individual(claim, &proof, enrollment, &trust)
+                    .map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?
             }
             None => {
                 let groups = trust.symmetric().len() + trust.anchors().len();
                 attempt.pass(Stage::Enrollment, format!("no individual enrollment; {groups} group key(s) and certificate(s) in question"));
-                let turn = attempt.address().to_owned();
-                self.search(claim, &proof, &trust, before.as_ref(), &service, turn)
-                    .await
+                let strict = service.require_verified_chain;
+                if proof.shows_token() && trust.symmetric().len() > GROUPS_INLINE {
+                    self.search(
+                        exchange,
+                        claim.now,
+                        &trust,
+                        before.as_ref(),
+                        strict,
+                        attempt,
+                    )
+                    .await?
+                } else {
+                    authentication::by_group(claim, &proof, &trust, before.as_ref(), strict)
+                        .map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?
+                }
             }
         };
-        let verdict = verdict.map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?;
-        let note = if verdict.enabled() {
-            verdict.note.clone()
-        } else {
-            format!("{}: disabled", verdict.note)
-        };
-        attempt.pass(Stage::Attestation, note);
-        if !verdict.enabled() {
-            attempt.note_finding(&disabled(&verdict));
-        }
-        Ok(Admitted {
-            service,
-            verdict,
-            before,
-        })
+        Ok(let_in(service, verdict, before, attempt))
     }
 
-    async fn search(
+    /// Holds a returning device against its own group alone, whose record is one look-up when what
+    /// the service trusts is not at hand.
+    async fn known(
         &self,
         claim: Claim<'_>,
         proof: &Proof<'_>,
+        service: &ProvisioningService,
+        before: Option<&Registration>,
+    ) -> Result<Option<Verdict>, ReadError> {
+        let Some(id) = known_group(before).filter(|_| proof.shows_token()) else {
+            return Ok(None);
+        };
+        if let Some(trust) = self.trust.kept(service) {
+            return Ok(authentication::by_own_group(claim, proof, &trust, before));
+        }
+        let group = self.backend.store.group(claim.scope, id).await?;
+        Ok(group.and_then(|group| authentication::by_this_group(claim, proof, &group)))
+    }
+
+    /// Holds a token against every group, beside the request threads.
+    async fn search(
+        &self,
+        exchange: &Exchange,
+        now: Timestamp,
         trust: &Arc<Trust>,
         before: Option<&Registration>,
-        service: &ProvisioningService,
-        address: String,
-    ) -> Result<Verdict, Refusal> {
-        let strict = service.require_verified_chain;
-        let look = || authentication::by_group(claim, proof, trust, before, strict);
-        if !proof.shows_token() || trust.symmetric().len() <= GROUPS_INLINE {
-            return look();
+        strict: bool,
+        attempt: &mut Attempt,
+    ) -> Result<Verdict, Error> {
+        let (scope, id) = (exchange.id_scope.clone(), exchange.registration_id.clone());
+        let (evidence, before) = (exchange.evidence.clone(), before.cloned());
+        let (groups, trust) = (trust.symmetric().len(), Arc::clone(trust));
+        let search = move || {
+            let claim = Claim {
+                scope: &scope,
+                registration_id: &id,
+                now,
+            };
+            let verdict = authentication::read(claim, &evidence).and_then(|proof| {
+                authentication::by_group(claim, &proof, &trust, before.as_ref(), strict)
+            });
+            let found = verdict.is_ok();
+            (verdict, found)
+        };
+        let address = attempt.address().to_owned();
+        let done = self
+            .searches
+            .run(&exchange.id_scope, &address, now, search)
+            .await;
+        match done {
+            Ok(verdict) => verdict.map_err(|refusal| refused(Stage::Attestation, refusal, attempt)),
+            Err(NoSearch::Spent(wait)) => {
+                attempt.stop(Stage::Attestation, &searches_spent(groups));
+                Err(Error::Throttled(wait))
+            }
+            Err(NoSearch::Stopping) => Err(Error::Unavailable(COME_BACK)),
         }
-        if let Some(verdict) = authentication::by_own_group(claim, proof, trust, before) {
-            return Ok(verdict);
-        }
-        let _turn = self.searches.take(address).await;
-        tokio::task::block_in_place(look)
+    }
+}
+
+fn let_in(
+    service: ProvisioningService,
+    verdict: Verdict,
+    before: Option<Registration>,
+    attempt: &mut Attempt,
+) -> Admitted {
+    let note = if verdict.enabled() {
+        verdict.note.clone()
+    } else {
+        format!("{}: disabled", verdict.note)
+    };
+    attempt.pass(Stage::Attestation, note);
+    if !verdict.enabled() {
+        attempt.note_finding(&disabled(&verdict));
+    }
+    Admitted {
+        service,
+        verdict,
+        before,
     }
 }
 

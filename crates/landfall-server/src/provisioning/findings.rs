@@ -59,6 +59,16 @@ pub(super) fn unavailable(stage: Stage, cause: &str, attempt: &mut Attempt) -> E
     Error::Unavailable(COME_BACK)
 }
 
+/// The budget of group searches is spent.
+pub(super) fn searches_spent(groups: usize) -> Finding {
+    Finding::new(
+        "search.budget",
+        format!("processor time of this id scope to hold a token against {groups} groups"),
+        "it is spent for now, by this address or by many",
+        "The device was told to come back. If honest devices meet this: fewer groups, individual enrollments, or a larger `limits.group_search_percent`.",
+    )
+}
+
 pub(super) fn unknown_scope(exchange: &Exchange) -> Finding {
     Finding::new(
         "service.scope",

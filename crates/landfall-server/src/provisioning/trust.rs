@@ -1,7 +1,7 @@
 //! What each provisioning service trusts, kept as long as its trust version stands.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall_core::attestation::AttestationKind;
 use landfall_core::authentication::Trust;
@@ -20,10 +20,23 @@ type Kept = (i64, Timestamp, Arc<Trust>);
 /// The trust of the services that were asked for lately.
 #[derive(Default)]
 pub struct TrustCache {
-    kept: Mutex<HashMap<IdScope, Kept>>,
+    places: Mutex<HashMap<IdScope, Arc<Place>>>,
+}
+
+/// Where the trust of one service is kept.
+#[derive(Default)]
+struct Place {
+    kept: Mutex<Option<Kept>>,
+    /// Held by who gathers: the others of that service wait for what it finds.
+    gathering: tokio::sync::Mutex<()>,
 }
 
 impl TrustCache {
+    /// The trust of `service` as of its trust version, when it is at hand.
+    pub fn kept(&self, service: &ProvisioningService) -> Option<Arc<Trust>> {
+        self.place(&service.id_scope).of(service)
+    }
+
     /// The trust of `service` as of its trust version.
     ///
     /// # Errors
@@ -34,11 +47,13 @@ impl TrustCache {
         service: &ProvisioningService,
     ) -> Result<Arc<Trust>, ReadError> {
         let scope = &service.id_scope;
-        if let Some((version, made, trust)) = self.lock().get(scope)
-            && *version == service.trust_version
-            && *made == service.created
-        {
-            return Ok(Arc::clone(trust));
+        let place = self.place(scope);
+        if let Some(trust) = place.of(service) {
+            return Ok(trust);
+        }
+        let _gathering = place.gathering.lock().await;
+        if let Some(trust) = place.of(service) {
+            return Ok(trust);
         }
         // The version was read before the records: at worst they are newer than it says, and the
         // next request, which reads a newer version, gathers them again.
@@ -47,16 +62,36 @@ impl TrustCache {
             .await?;
         groups.extend(store.groups_by_kind(scope, AttestationKind::X509).await?);
         let trust = Arc::new(Trust::new(groups, store.certificates(scope).await?));
-        let mut kept = self.lock();
-        if kept.len() >= MOST {
-            kept.clear();
-        }
-        let entry = (service.trust_version, service.created, Arc::clone(&trust));
-        kept.insert(scope.clone(), entry);
+        let kept = (service.trust_version, service.created, Arc::clone(&trust));
+        *lock(&place.kept) = Some(kept);
         Ok(trust)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdScope, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self, scope: &IdScope) -> Arc<Place> {
+        let mut places = lock(&self.places);
+        if let Some(place) = places.get(scope) {
+            return Arc::clone(place);
+        }
+        if places.len() >= MOST {
+            places.clear();
+        }
+        Arc::clone(places.entry(scope.clone()).or_default())
     }
+}
+
+impl Place {
+    fn of(&self, service: &ProvisioningService) -> Option<Arc<Trust>> {
+        match &*lock(&self.kept) {
+            Some((version, made, trust))
+                if *version == service.trust_version && *made == service.created =>
+            {
+                Some(Arc::clone(trust))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,21 @@
 //! Enrollment groups: who may come through them, and what their number costs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::Method;
 use landfall_core::attestation::AttestationMechanism;
+use landfall_core::clock::{Clock, Timestamp};
 use landfall_core::enrollment::EnrollmentGroup;
 use landfall_core::error::Error;
-use landfall_core::id::{EnrollmentGroupId, Etag};
+use landfall_core::exchange::Action;
+use landfall_core::id::{EnrollmentGroupId, Etag, TrackingId};
 use landfall_core::secret::{KeyPair, SymmetricKey};
 use landfall_core::store::{Expect, Store, Write};
+use landfall_hub::registry::EmbeddedHubs;
+use landfall_server::provisioning::Provisioning;
+use landfall_server::telemetry::Attempt;
 use serde_json::{Value, json};
 
 use super::{Road, SCOPE, Visitor, key, keys};
@@ -231,4 +237,108 @@ async fn a_wrong_key_under_a_known_id_searches_beside_the_others() {
         (Error::Unauthorized, "stopped: sas.signature")
     );
     assert_eq!(road.provision(&known).await["status"], "assigned");
+}
+
+/// A clock that a test turns.
+struct Turned(AtomicI64);
+
+impl Clock for Turned {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Road {
+    /// Drives by a clock that stands, with so many hundredths of a processor for searches.
+    fn with_searches(&mut self, percent: u8) -> Arc<Turned> {
+        let clock = Arc::new(Turned(AtomicI64::new(
+            self.bench.backend.clock.now().unix_micros(),
+        )));
+        let mut backend = self.bench.backend.clone();
+        backend.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let (store, entropy) = (Arc::clone(&backend.store), Arc::clone(&backend.entropy));
+        let hubs = EmbeddedHubs::new(store, Arc::clone(&backend.clock), entropy);
+        let driver = Provisioning::new(backend, hubs).with_search_share(percent);
+        self.driver = Arc::new(driver);
+        clock
+    }
+
+    /// One registration from an address: what came of it, and the notes of its trace.
+    async fn from(&self, address: &str, visitor: &Visitor) -> (Result<(), Error>, Vec<String>) {
+        let tracking_id = TrackingId::draw(&*self.bench.backend.entropy);
+        let now = self.bench.backend.clock.now();
+        let mut attempt = Attempt::begin(tracking_id, "test", format!("{address}:1024"), now);
+        attempt.asked("register", SCOPE, "");
+        let action = Action::Register { payload: None };
+        let done = self.exchange(visitor, action, &mut attempt).await;
+        let notes = attempt.stages().iter().map(|stage| stage.note.clone());
+        (done.map(|_| ()), notes.collect())
+    }
+
+    /// Searches in vain from an address until it is told to wait. Gives how long.
+    async fn flood(&self, address: &str) -> Duration {
+        for number in 0..10_000 {
+            let id = format!("flood-{number}");
+            let visitor = Visitor::of_group(self, &id, &key(99));
+            match self.from(address, &visitor).await {
+                (Err(Error::Unauthorized), _) => {}
+                (Err(Error::Throttled(wait)), notes) => {
+                    let last = notes.last().expect("a stage");
+                    assert_eq!(last, "stopped: search.budget");
+                    return wait;
+                }
+                (other, _) => panic!("a wrong key came to {other:?}"),
+            }
+        }
+        panic!("nothing bounds the searches");
+    }
+}
+
+#[tokio::test]
+async fn whoever_tries_keys_spends_no_more_than_its_part_and_keeps_nobody_out() {
+    let (mut road, last) = crowded().await;
+    let known = Visitor::of_group(&road, "known", &last);
+    road.provision(&known).await;
+    let clock = road.with_searches(1);
+
+    let wait = road.flood("203.0.113.7").await;
+    assert!((1..=30).contains(&wait.as_secs()), "{wait:?}");
+    // Not even from the flood's own address does a device wait that was here before.
+    let (done, _) = road.from("203.0.113.7", &known).await;
+    assert_eq!(done, Ok(()));
+    // A new device comes in from elsewhere, and its mark is nobody else's.
+    let new = Visitor::of_group(&road, "new-1", &last);
+    let (done, _) = road.from("198.51.100.1", &new).await;
+    assert_eq!(done, Ok(()));
+    let own = Visitor::of_group(&road, "new-2", &last);
+    let (done, _) = road.from("203.0.113.7", &own).await;
+    assert!(matches!(done, Err(Error::Throttled(_))), "{done:?}");
+
+    // Later there is time again, for the flood's neighbours too.
+    clock.0.fetch_add(60_000_000, Ordering::Relaxed);
+    let (done, notes) = road.from("203.0.113.7", &own).await;
+    assert_eq!(done, Ok(()));
+    let note = &notes[2];
+    let groups = GROUPS + 1;
+    assert!(
+        note.ends_with(&format!("found as {groups} of {groups} group(s)")),
+        "{note}"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_was_here_before_is_one_look_up_even_after_a_start() {
+    let (road, last) = crowded().await;
+    let known = Visitor::of_group(&road, "known", &last);
+    road.provision(&known).await;
+    // Nothing of the groups is in memory now.
+    let road = road.after_a_kill();
+    let (done, notes) = road.from("198.51.100.1", &known).await;
+    assert_eq!(done, Ok(()));
+    assert!(notes[1].ends_with("the group of before"), "{notes:?}");
+    assert!(notes[2].contains("as before"), "{notes:?}");
+    let new = Visitor::of_group(&road, "new", &last);
+    let (done, notes) = road.from("198.51.100.1", &new).await;
+    assert_eq!(done, Ok(()));
+    assert!(notes[1].contains("group key(s)"), "{notes:?}");
 }
