@@ -284,7 +284,8 @@ pub trait Store: Send + Sync + 'static {
         id: &OperationId,
     ) -> impl Future<Output = Result<Option<Operation>, ReadError>> + Send;
 
-    /// Operations that are not finished, oldest first.
+    /// Operations that are not finished and are this server's to continue, oldest first: its own, and those
+    /// of servers that share its database and are not heard of any more.
     fn unfinished_operations(
         &self,
         limit: usize,

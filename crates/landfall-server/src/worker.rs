@@ -1,5 +1,5 @@
-//! What runs beside the requests: continues operations that a crash left unfinished, and drops
-//! finished ones and audit entries after their time.
+//! What runs beside the requests: continues operations that a crash left unfinished, of this server or of
+//! one that shared its database, and drops finished ones and audit entries after their time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::time;
 
 /// How often unfinished operations are looked for.
 const ROUND: Duration = Duration::from_secs(5);
-/// An operation that moved within this span is still somebody's.
+/// An operation that moved within this span may still be a request's of this server. One of another server
+/// is given to this one only when that is not heard of for as long.
 const GRACE: Duration = Duration::from_secs(5);
 /// Most operations continued, and most dropped, in one go.
 const BATCH: usize = 500;
@@ -44,7 +45,7 @@ pub async fn run<S, H>(
     S: Store,
     H: HubRegistry<Write = S::HubWrite>,
 {
-    // At the start nobody works on an unfinished operation any more.
+    // At the start no request works on an unfinished operation that is this server's.
     let mut grace = Duration::ZERO;
     loop {
         if let Err(error) = resume(&backend, &*provisioning, &traces, grace).await {

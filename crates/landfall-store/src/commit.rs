@@ -7,22 +7,20 @@
 //! next group begins on a fresh connection.
 
 mod apply;
+mod connection;
+mod request;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use landfall_core::clock::Timestamp;
-use landfall_core::store::{Change, CommitError, Guard, Write};
-use landfall_core::trace::DecisionTrace;
-use landfall_hub::store::HubWrite;
-use tokio::sync::oneshot::Sender;
-
-use crate::dialect::{Fault, Session, Source, Turn};
-use crate::enrollments::{self, Many, Outcomes};
+pub(crate) use self::connection::Connection;
+use self::request::{Done, Outcome, removes_traces, turn, weight};
+pub(crate) use self::request::{Request, closed};
+use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
-use crate::{audit, operations, traces};
+use crate::{audit, enrollments, lease, operations, traces};
 
 /// Most requests in one commit.
 const MOST: usize = 64;
@@ -34,67 +32,19 @@ const TRIES: u32 = 6;
 /// some eight pages, so the log stays around 64 MB.
 const REQUESTS_PER_CHECKPOINT: usize = 1024;
 
-/// How many rows of an import touch as many pages as one registration does: several stand on a page.
-const ROWS_PER_REQUEST: usize = 16;
-
-/// What the writer is asked to do, and where the answer goes.
-pub(crate) enum Request {
-    /// A change.
-    Change(Box<Change<HubWrite>>, Sender<Result<(), CommitError>>),
-    /// Many enrollments that an import brings.
-    Many(Box<Many>, Sender<Result<Outcomes, CommitError>>),
-    /// Show that a commit is possible, by one that writes the time.
-    Ready(Timestamp, Sender<Result<(), CommitError>>),
-    /// Remove finished operations.
-    Purge {
-        /// Those last changed before.
-        before: Timestamp,
-        /// At most so many.
-        limit: usize,
-        /// How many went.
-        answer: Sender<Result<usize, CommitError>>,
-    },
-    /// Remove audit entries.
-    PurgeAudit {
-        /// Those from before.
-        before: Timestamp,
-        /// At most so many.
-        limit: usize,
-        /// How many went.
-        answer: Sender<Result<usize, CommitError>>,
-    },
-    /// Keep traces.
-    Traces {
-        /// The new ones.
-        traces: Vec<DecisionTrace>,
-        /// Older ones go.
-        oldest: Timestamp,
-        /// So many stay.
-        most: usize,
-        /// Done, or not.
-        answer: Sender<Result<(), CommitError>>,
-    },
-    /// Finish: nothing that comes after is carried out.
-    Close(Sender<()>),
+/// How a group ended.
+enum End {
+    /// It is durable.
+    Durable,
+    /// Nothing of it was kept.
+    Undone(Fault),
+    /// The answer to its commit was lost.
+    Unknown(Fault),
 }
-
-/// What was done of a request.
-enum Done {
-    /// All that it asked.
-    All,
-    /// So many rows went.
-    Removed(usize),
-    /// Of many, what came of each.
-    Each(Outcomes),
-}
-
-/// What became of a request.
-type Outcome = Result<Done, CommitError>;
 
 /// The writer's thread owns this.
 pub(crate) struct Writer {
-    source: Source,
-    session: Option<Session>,
+    connection: Connection,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
     traces_kept: Option<i64>,
@@ -106,14 +56,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes over an open connection.
     pub(crate) fn new(
-        source: Source,
-        session: Session,
+        connection: Connection,
         sealer: Arc<Sealer>,
         commits: Arc<AtomicU64>,
     ) -> Self {
         Writer {
-            source,
-            session: Some(session),
+            connection,
             sealer,
             commits,
             traces_kept: None,
@@ -130,7 +78,7 @@ impl Writer {
         let mut many = VecDeque::new();
         while closing.is_none() || !many.is_empty() {
             let first = if many.is_empty() {
-                requests.recv().ok()
+                self.next(requests)
             } else {
                 requests.try_recv().ok()
             };
@@ -167,10 +115,25 @@ impl Writer {
             }
         }
         self.checkpoint(true);
-        self.session = None;
+        self.connection.close();
         if let Some(answer) = closing {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(());
+        }
+    }
+
+    /// The next request; what a lease needs while there is none is done meanwhile. Nothing when nobody is
+    /// left to ask.
+    fn next(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+        if !self.connection.is_shared() {
+            return requests.recv().ok();
+        }
+        loop {
+            match requests.recv_timeout(lease::RENEWAL) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.connection.renew(),
+            }
         }
     }
 
@@ -190,14 +153,27 @@ impl Writer {
     fn carry_out(&mut self, group: &[Request]) -> Vec<Outcome> {
         let mut tries = 0;
         loop {
-            let (mut outcomes, fault) = match self.once(group) {
-                (outcomes, Ok(())) => {
+            let (mut outcomes, end) = self.once(group);
+            let fault = match end {
+                End::Durable => {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
                     self.alone = false;
                     return outcomes;
                 }
-                (outcomes, Err(fault)) => (outcomes, fault),
+                End::Undone(fault) => fault,
+                End::Unknown(fault) => match self.connection.came_about(&self.sealer) {
+                    Some(true) => {
+                        self.commits.fetch_add(1, Ordering::Relaxed);
+                        return outcomes;
+                    }
+                    Some(false) => fault,
+                    None => Fault::Database(format!(
+                        "the database did not say whether it kept the changes: {fault}"
+                    )),
+                },
             };
             tries += 1;
+            let away = matches!(fault, Fault::Lost(_));
             match &fault {
                 Fault::Again(_) if tries <= TRIES => {}
                 Fault::Again(_) if group.len() > 1 => {
@@ -210,9 +186,9 @@ impl Writer {
                     tracing::warn!(%cause, "the connection to the database was lost; trying again");
                 }
                 _ => {
-                    self.alone = matches!(fault, Fault::Lost(_));
+                    self.alone = away;
                     let error = fault.into_commit_error();
-                    tracing::error!(cause = %error, "a group of writes failed; nothing of it was kept");
+                    tracing::error!(cause = %error, "a group of writes failed");
                     // What was refused on its own grounds stays refused.
                     outcomes.resize_with(group.len(), || Ok(Done::All));
                     return outcomes
@@ -222,35 +198,37 @@ impl Writer {
                 }
             }
             // Who collided waits for milliseconds, a database that is away is back after seconds.
-            let away = matches!(fault, Fault::Lost(_));
-            self.source
-                .pause(if away { tries + 5 } else { tries }, &self.sealer);
+            let patience = if away { tries + 5 } else { tries };
+            self.connection.pause(patience, &self.sealer);
         }
     }
 
     /// Carries out a group once: every request in a savepoint of its own, then one commit. When it fails
     /// nothing is kept, and what came of the requests before that tells only what was refused.
-    fn once(&mut self, group: &[Request]) -> (Vec<Outcome>, Result<(), Fault>) {
+    fn once(&mut self, group: &[Request]) -> (Vec<Outcome>, End) {
         let mut outcomes = Vec::with_capacity(group.len());
         let sealer = Arc::clone(&self.sealer);
-        let ended = self.connect().and_then(|session| {
-            session.begin(turn(group))?;
+        let ready = self.connection.begin(turn(group)).and_then(|session| {
             for request in group {
                 outcomes.push(attempt(session, &sealer, request)?);
             }
-            session.commit()
+            Ok(session)
         });
-        match &ended {
-            Ok(()) => drop(self.commits.fetch_add(1, Ordering::Relaxed)),
-            Err(Fault::Again(_)) => {
-                if let Some(session) = &self.session {
-                    session.abandon();
-                }
+        let end = match ready {
+            Ok(session) => session.commit(),
+            Err(fault) => {
+                self.connection.failed(&fault);
+                return (outcomes, End::Undone(fault));
             }
-            // The next group begins on a fresh connection.
-            Err(_) => self.session = None,
-        }
-        (outcomes, ended)
+        };
+        let Err(fault) = end else {
+            return (outcomes, End::Durable);
+        };
+        self.connection.failed(&fault);
+        let undone =
+            matches!(fault, Fault::Again(_) | Fault::Orphan) || !self.connection.is_shared();
+        let end = if undone { End::Undone } else { End::Unknown };
+        (outcomes, end(fault))
     }
 
     fn keep_traces(&mut self, request: Request) {
@@ -266,19 +244,20 @@ impl Writer {
         let mut tries = 0;
         let outcome = loop {
             let kept = self.traces_kept.take();
-            let kept = self.connect().and_then(|session| {
+            let kept = self.connection.session().and_then(|session| {
                 session.lazily(|| traces::keep(session, &traces, oldest, most, kept))
             });
             tries += 1;
             match kept {
                 Ok(kept) => {
-                    // Others may add to what this writer counts.
-                    self.traces_kept = Some(kept).filter(|_| !self.source.is_shared());
+                    self.traces_kept = Some(kept);
                     break Ok(());
                 }
-                Err(Fault::Again(_)) if tries <= TRIES => self.source.pause(tries, &self.sealer),
+                Err(Fault::Again(_)) if tries <= TRIES => {
+                    self.connection.pause(tries, &self.sealer);
+                }
                 Err(fault) => {
-                    self.session = None;
+                    self.connection.failed(&fault);
                     break Err(fault.into_commit_error());
                 }
             }
@@ -287,70 +266,16 @@ impl Writer {
         let _ = answer.send(outcome);
     }
 
-    fn connect(&mut self) -> Result<&Session, Fault> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.source.writing()?,
-        };
-        Ok(self.session.insert(session))
-    }
-
     fn checkpoint(&mut self, wholly: bool) {
         self.since_checkpoint = 0;
-        if let Some(session) = &self.session
-            && let Err(fault) = session.checkpoint(wholly)
-        {
+        if self.connection.is_shared() {
+            // Others add to what this writer counts.
+            self.traces_kept = None;
+        }
+        if let Err(fault) = self.connection.checkpoint(wholly) {
             // Nothing is lost: the log keeps what could not be moved.
             tracing::warn!(cause = %fault, "the write-ahead log could not be moved");
         }
-    }
-}
-
-/// True when a request may remove traces, so that they must be counted anew.
-fn removes_traces(request: &Request) -> bool {
-    match request {
-        Request::Change(change, _) => change
-            .writes
-            .iter()
-            .any(|write| matches!(write, Write::DeleteService(..))),
-        _ => false,
-    }
-}
-
-/// Beside whom a group is carried out. What devices do rests on their own rows, which the group writes
-/// too, and on their enrollments, which operators change; what operators do rests on anything.
-fn turn(group: &[Request]) -> Turn {
-    let of_devices = |request: &Request| match request {
-        Request::Change(change, _) => {
-            let guards = change
-                .guards
-                .iter()
-                .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
-            let writes = change
-                .writes
-                .iter()
-                .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
-            let hub_writes = change
-                .hub_writes
-                .iter()
-                .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
-            change.author.is_none() && guards && writes && hub_writes
-        }
-        Request::Many(..) => false,
-        _ => true,
-    };
-    if group.iter().all(of_devices) {
-        Turn::Shared
-    } else {
-        Turn::Alone
-    }
-}
-
-/// How many requests one counts for, by what it adds to the write-ahead log.
-fn weight(request: &Request) -> usize {
-    match request {
-        Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
-        _ => 1,
     }
 }
 
@@ -363,6 +288,7 @@ fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outc
         Request::Change(change, _) => apply::change(session, sealer, change).map(|()| Done::All),
         Request::Many(many, _) => enrollments::put_many(session, sealer, many).map(Done::Each),
         Request::Ready(now, _) => apply::sign_of_life(session, *now).map(|()| Done::All),
+        Request::Continue(limit, _) => lease::unfinished(session, sealer, *limit).map(Done::Found),
         Request::Purge { before, limit, .. } => {
             operations::purge(session, *before, *limit).map(Done::Removed)
         }
@@ -375,35 +301,4 @@ fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outc
         Err(fault) if !session.in_group() => Err(fault),
         outcome => Ok(outcome.map_err(Fault::into_commit_error)),
     }
-}
-
-impl Request {
-    /// Gives the caller its answer. One that went away needs none.
-    fn answer(self, outcome: Outcome) {
-        match self {
-            Request::Change(_, to) | Request::Ready(_, to) | Request::Traces { answer: to, .. } => {
-                let _ = to.send(outcome.map(drop));
-            }
-            Request::Many(_, to) => {
-                let _ = to.send(outcome.map(|done| match done {
-                    Done::Each(outcomes) => outcomes,
-                    Done::All | Done::Removed(_) => Vec::new(),
-                }));
-            }
-            Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
-                let _ = answer.send(outcome.map(|done| match done {
-                    Done::Removed(rows) => rows,
-                    Done::All | Done::Each(_) => 0,
-                }));
-            }
-            Request::Close(answer) => {
-                let _ = answer.send(());
-            }
-        }
-    }
-}
-
-/// The answer to whoever asks after the end.
-pub(crate) fn closed() -> CommitError {
-    CommitError::Unavailable("the store is closed".to_owned())
 }

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     Again(String),
     /// The connection is lost, or its database takes no writes any more.
     Lost(String),
+    /// Another server has ended this one's lease.
+    Ended,
     /// A record or its sealed part cannot be read or made.
     Record(String),
 }
@@ -48,6 +50,7 @@ impl Fault {
         match self {
             Fault::Refused(error) => error,
             Fault::Orphan => CommitError::Absent("the record that this one belongs to".to_owned()),
+            Fault::Ended => CommitError::Unavailable(self.to_string()),
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)
@@ -61,6 +64,9 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::Refused(error) => error.fmt(f),
             Fault::Orphan => f.write_str("the record that this one belongs to is not there"),
+            Fault::Ended => {
+                f.write_str("another server took over, since this one was not heard of")
+            }
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use landfall_core::clock::{Entropy, Timestamp};
 use serde::Deserialize;
 
-use crate::dialect::{Fault, Postgres, PostgresUrl, Session, Sqlite};
+use crate::dialect::{Fault, PostgresUrl, Session, Source, Sqlite};
 use crate::migrate;
 use crate::secret::{Sealer, SealingKey};
 
@@ -77,7 +77,7 @@ impl Examination {
     /// [`ExaminationError`] when it cannot be reached; the text holds no password.
     pub fn connect(url: &PostgresUrl) -> Result<Self, ExaminationError> {
         let database = url.to_string();
-        let session = Postgres::open(url).map(Session::Postgres);
+        let session = Source::Postgres(Box::new(url.clone())).writing("");
         let session = session.map_err(|fault| unreadable(&database, &fault))?;
         Ok(Examination { database, session })
     }

@@ -16,6 +16,7 @@ mod enrollments;
 pub mod examination;
 mod expectation;
 mod hubs;
+mod lease;
 mod linked_hubs;
 mod migrate;
 mod operations;

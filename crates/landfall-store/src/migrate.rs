@@ -16,6 +16,10 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../migrations/sqlite/0002_audit.sql"),
         include_str!("../migrations/postgres/0002_audit.sql"),
     ),
+    (
+        include_str!("../migrations/sqlite/0003_nodes.sql"),
+        include_str!("../migrations/postgres/0003_nodes.sql"),
+    ),
 ];
 
 /// Why a database has not this build's schema.

@@ -111,6 +111,16 @@ pub(crate) fn unfinished(limit: usize) -> Read<'static, Operation> {
     )
 }
 
+/// Operations of one node that are not finished, oldest first.
+pub(crate) fn unfinished_of(node: &str, limit: usize) -> Read<'_, Operation> {
+    Read::new(
+        "SELECT scope, id, created, updated, record, sealed FROM operations
+         WHERE finished = 0 AND node = $1 ORDER BY created, id LIMIT $2",
+        vec![node.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+        decode,
+    )
+}
+
 fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<Operation, Fault> {
     let record: OperationRecord = from_text(TABLE, row.text(4)?)?;
     let progress = match record.registration {
@@ -168,12 +178,13 @@ pub(crate) fn put(session: &Session, sealer: &Sealer, operation: &Operation) -> 
         tracking_id: AsText(operation.tracking_id.clone()),
         registration,
     })?;
+    let node = if sealed.is_none() { "" } else { session.node() };
     session.execute(
-        "INSERT INTO operations (scope, id, finished, created, updated, record, sealed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO operations (scope, id, finished, created, updated, record, sealed, node)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (scope, id) DO UPDATE SET finished = excluded.finished,
            created = excluded.created, updated = excluded.updated, record = excluded.record,
-           sealed = excluded.sealed",
+           sealed = excluded.sealed, node = excluded.node",
         &[
             scope.into(),
             id.into(),
@@ -182,6 +193,7 @@ pub(crate) fn put(session: &Session, sealer: &Sealer, operation: &Operation) -> 
             operation.updated.unix_micros().into(),
             record.into(),
             sealed.into(),
+            node.into(),
         ],
     )?;
     Ok(())

@@ -109,6 +109,13 @@ impl Sealer {
         })
     }
 
+    /// A name that nobody else has drawn.
+    pub(crate) fn name(&self) -> String {
+        let mut drawn = [0; 16];
+        self.entropy.fill(&mut drawn);
+        drawn.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// An unpredictable byte.
     pub(crate) fn chance(&self) -> u8 {
         let mut drawn = [0];

@@ -41,6 +41,7 @@ pub(crate) struct Postgres {
     in_group: Cell<bool>,
     /// Whether a statement of the group failed, so that the database would undo it instead of committing.
     spoiled: Cell<bool>,
+    node: String,
 }
 
 impl std::fmt::Debug for Postgres {
@@ -50,8 +51,8 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Opens a connection.
-    pub(crate) fn open(url: &PostgresUrl) -> Result<Self, Fault> {
+    /// Opens a connection for a node.
+    pub(crate) fn open(url: &PostgresUrl, node: &str) -> Result<Self, Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -74,7 +75,13 @@ impl Postgres {
             prepared: RefCell::default(),
             in_group: Cell::new(false),
             spoiled: Cell::new(false),
+            node: node.to_owned(),
         })
+    }
+
+    /// The node that writes here.
+    pub(super) fn node(&self) -> &str {
+        &self.node
     }
 
     /// Waits before another try: half of 2, 4, 8 … milliseconds up to two seconds, and up to half more by

@@ -17,11 +17,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Opens a connection that writes.
-    pub(crate) fn writing(&self) -> Result<Session, Fault> {
+    /// Opens a connection that writes for a node.
+    pub(crate) fn writing(&self, node: &str) -> Result<Session, Fault> {
         match self {
             Source::Sqlite(path, durability) => Sqlite::writing(path, *durability),
-            Source::Postgres(url) => Postgres::open(url).map(Session::Postgres),
+            Source::Postgres(url) => {
+                Postgres::open(url, node).map(|open| Session::Postgres(Box::new(open)))
+            }
         }
     }
 }
@@ -56,7 +58,7 @@ pub(crate) enum Session {
     /// To a SQLite file.
     Sqlite(Sqlite),
     /// To a PostgreSQL database.
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Session {
@@ -140,6 +142,14 @@ impl Session {
                 let rows = postgres.rows(sql, values)?;
                 rows.iter().map(|row| decode(&Row::Postgres(row))).collect()
             }
+        }
+    }
+
+    /// The node that writes here; empty where there is only one.
+    pub(crate) fn node(&self) -> &str {
+        match self {
+            Session::Sqlite(_) => "",
+            Session::Postgres(postgres) => postgres.node(),
         }
     }
 

@@ -12,7 +12,7 @@ use landfall_core::clock::{Clock, Entropy};
 use tokio::sync::oneshot;
 
 use super::{Readers, SqlStore};
-use crate::commit::Writer;
+use crate::commit::{Connection, Writer};
 use crate::dialect::{Durability, Fault, PostgresUrl, Session, Source};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
@@ -161,7 +161,8 @@ impl Opening {
     /// Opens the connection that writes, and makes the database what this build needs.
     fn writer(&self, clock: &dyn Clock) -> Result<Writer, OpenError> {
         let unavailable = |fault: Fault| self.source.unavailable(&fault);
-        let session = self.source.writing().map_err(unavailable)?;
+        let node = self.sealer.name();
+        let session = self.source.writing(&node).map_err(unavailable)?;
         let mut misfit = None;
         let migrated = migrate::migrate(&session, clock.now(), || {
             misfit = check_key(&session, &self.sealer)?;
@@ -180,8 +181,7 @@ impl Opening {
                 cause,
             }),
             (Ok(()), None) => Ok(Writer::new(
-                self.source.clone(),
-                session,
+                Connection::new(self.source.clone(), node, session),
                 Arc::clone(&self.sealer),
                 Arc::clone(&self.commits),
             )),

@@ -173,6 +173,10 @@ impl Store for SqlStore {
     }
 
     async fn unfinished_operations(&self, limit: usize) -> Result<Vec<Operation>, ReadError> {
+        if self.source.is_shared() {
+            let continued = self.ask(|answer| Request::Continue(limit, answer)).await;
+            return continued.map_err(read_error);
+        }
         self.all(operations::unfinished(limit)).await
     }
 

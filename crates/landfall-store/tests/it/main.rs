@@ -2,11 +2,13 @@
 
 mod conformance;
 mod disk;
+mod doubt;
 mod dump;
 mod durability;
 mod examination;
 mod fixture;
 mod hub;
+mod nodes;
 mod opening;
 mod postgres;
 mod registry;

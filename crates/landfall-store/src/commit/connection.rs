@@ -1,0 +1,146 @@
+//! The writer's connection to its database, and the lease that it holds there.
+
+use crate::dialect::{Fault, Session, Source, Turn};
+use crate::lease::Lease;
+use crate::secret::Sealer;
+
+/// How often the database is asked whether it kept a group, when the answer to its commit was lost.
+const QUESTIONS: u32 = 8;
+
+/// The connection and the lease, opened when they are needed.
+pub(crate) struct Connection {
+    source: Source,
+    node: String,
+    session: Option<Session>,
+    lease: Option<Lease>,
+}
+
+impl Connection {
+    /// Takes over an open session.
+    pub(crate) fn new(source: Source, node: String, session: Session) -> Self {
+        Connection {
+            source,
+            node,
+            session: Some(session),
+            lease: None,
+        }
+    }
+
+    /// Whether other servers may write into the database too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.source.is_shared()
+    }
+
+    /// The session, opened anew when it was lost.
+    pub(super) fn session(&mut self) -> Result<&Session, Fault> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.source.writing(&self.node)?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Begins a group of writes, under the lease where there is one.
+    pub(super) fn begin(&mut self, turn: Turn) -> Result<&Session, Fault> {
+        self.hold_a_lease()?;
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.source.writing(&self.node)?,
+        };
+        let session = self.session.insert(session);
+        session.begin(turn)?;
+        if let Some(lease) = &mut self.lease {
+            lease.hold(session)?;
+        }
+        Ok(session)
+    }
+
+    /// Takes a lease, where servers share the database and this one has none.
+    pub(super) fn hold_a_lease(&mut self) -> Result<(), Fault> {
+        if self.is_shared() && self.lease.is_none() {
+            let node = self.node.clone();
+            self.lease = Some(Lease::take(self.session()?, &node)?);
+        }
+        Ok(())
+    }
+
+    /// What a failure leaves: after a collision the same session, else none; after the end of the lease
+    /// another lease.
+    pub(super) fn failed(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Again(_) | Fault::Ended => {
+                if let Some(session) = &self.session {
+                    session.abandon();
+                }
+            }
+            _ => self.session = None,
+        }
+        if let Fault::Ended = fault {
+            tracing::warn!(
+                "another server has taken over from this one, which was not heard of for seconds"
+            );
+            self.lease = None;
+        }
+    }
+
+    /// Renews the lease while nothing is committed.
+    pub(super) fn renew(&mut self) {
+        let renewed = self.hold_a_lease().and_then(|()| {
+            let lease = self.lease.take();
+            let renewed = match (&lease, self.session()) {
+                (Some(lease), Ok(session)) => lease.renew(session),
+                (_, session) => session.map(drop),
+            };
+            self.lease = lease;
+            renewed
+        });
+        if let Err(fault) = renewed {
+            self.failed(&fault);
+        }
+    }
+
+    /// Whether the last group was committed, when the answer to that was lost; nothing when the database
+    /// does not say in time.
+    pub(super) fn came_about(&mut self, sealer: &Sealer) -> Option<bool> {
+        let lease = self.lease.take()?;
+        let mut told = None;
+        for question in 1..=QUESTIONS {
+            let asked = self.session().and_then(|session| lease.came_about(session));
+            match asked {
+                Ok(came_about) => {
+                    told = Some(came_about);
+                    break;
+                }
+                Err(fault) => {
+                    tracing::warn!(cause = %fault, "it is not known yet whether a group of writes was kept");
+                    self.failed(&fault);
+                }
+            }
+            self.pause(question + 5, sealer);
+        }
+        self.lease = Some(lease);
+        told
+    }
+
+    /// Waits before another try.
+    pub(super) fn pause(&self, tries: u32, sealer: &Sealer) {
+        self.source.pause(tries, sealer);
+    }
+
+    /// See [`Session::checkpoint`].
+    pub(super) fn checkpoint(&self, wholly: bool) -> Result<(), Fault> {
+        match &self.session {
+            Some(session) => session.checkpoint(wholly),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets go of lease and session.
+    pub(super) fn close(&mut self) {
+        if let (Some(lease), Some(session)) = (self.lease.take(), &self.session) {
+            // Otherwise it ends by itself.
+            let _ = lease.release(session);
+        }
+        self.session = None;
+    }
+}

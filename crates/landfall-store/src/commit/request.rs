@@ -1,0 +1,157 @@
+//! What the writer is asked: by whom it is answered, what it weighs, and beside whom it is carried out.
+
+use landfall_core::clock::Timestamp;
+use landfall_core::registration::operation::Operation;
+use landfall_core::store::{Change, CommitError, Guard, Write};
+use landfall_core::trace::DecisionTrace;
+use landfall_hub::store::HubWrite;
+use tokio::sync::oneshot::Sender;
+
+use crate::dialect::Turn;
+use crate::enrollments::{Many, Outcomes};
+
+/// How many rows of an import touch as many pages as one registration does: several stand on a page.
+const ROWS_PER_REQUEST: usize = 16;
+
+/// What the writer is asked to do, and where the answer goes.
+pub(crate) enum Request {
+    /// A change.
+    Change(Box<Change<HubWrite>>, Sender<Result<(), CommitError>>),
+    /// Many enrollments that an import brings.
+    Many(Box<Many>, Sender<Result<Outcomes, CommitError>>),
+    /// Show that a commit is possible, by one that writes the time.
+    Ready(Timestamp, Sender<Result<(), CommitError>>),
+    /// Give at most so many operations that are this server's to continue.
+    Continue(usize, Sender<Result<Vec<Operation>, CommitError>>),
+    /// Remove finished operations.
+    Purge {
+        /// Those last changed before.
+        before: Timestamp,
+        /// At most so many.
+        limit: usize,
+        /// How many went.
+        answer: Sender<Result<usize, CommitError>>,
+    },
+    /// Remove audit entries.
+    PurgeAudit {
+        /// Those from before.
+        before: Timestamp,
+        /// At most so many.
+        limit: usize,
+        /// How many went.
+        answer: Sender<Result<usize, CommitError>>,
+    },
+    /// Keep traces.
+    Traces {
+        /// The new ones.
+        traces: Vec<DecisionTrace>,
+        /// Older ones go.
+        oldest: Timestamp,
+        /// So many stay.
+        most: usize,
+        /// Done, or not.
+        answer: Sender<Result<(), CommitError>>,
+    },
+    /// Finish: nothing that comes after is carried out.
+    Close(Sender<()>),
+}
+
+/// What was done of a request.
+pub(super) enum Done {
+    /// All that it asked.
+    All,
+    /// So many rows went.
+    Removed(usize),
+    /// Of many, what came of each.
+    Each(Outcomes),
+    /// These were found.
+    Found(Vec<Operation>),
+}
+
+/// What became of a request.
+pub(super) type Outcome = Result<Done, CommitError>;
+
+impl Request {
+    /// Gives the caller its answer. One that went away needs none.
+    pub(super) fn answer(self, outcome: Outcome) {
+        match self {
+            Request::Change(_, to) | Request::Ready(_, to) | Request::Traces { answer: to, .. } => {
+                let _ = to.send(outcome.map(drop));
+            }
+            Request::Many(_, to) => {
+                let _ = to.send(outcome.map(|done| match done {
+                    Done::Each(outcomes) => outcomes,
+                    _ => Vec::new(),
+                }));
+            }
+            Request::Continue(_, to) => {
+                let _ = to.send(outcome.map(|done| match done {
+                    Done::Found(operations) => operations,
+                    _ => Vec::new(),
+                }));
+            }
+            Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
+                let _ = answer.send(outcome.map(|done| match done {
+                    Done::Removed(rows) => rows,
+                    _ => 0,
+                }));
+            }
+            Request::Close(answer) => {
+                let _ = answer.send(());
+            }
+        }
+    }
+}
+
+/// True when a request may remove traces, so that they must be counted anew.
+pub(super) fn removes_traces(request: &Request) -> bool {
+    match request {
+        Request::Change(change, _) => change
+            .writes
+            .iter()
+            .any(|write| matches!(write, Write::DeleteService(..))),
+        _ => false,
+    }
+}
+
+/// Beside whom a group is carried out. What devices do rests on their own rows, which the group writes
+/// too, and on their enrollments, which operators change; what operators do rests on anything.
+pub(super) fn turn(group: &[Request]) -> Turn {
+    let of_devices = |request: &Request| match request {
+        Request::Change(change, _) => {
+            let guards = change
+                .guards
+                .iter()
+                .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
+            let writes = change
+                .writes
+                .iter()
+                .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
+            let hub_writes = change
+                .hub_writes
+                .iter()
+                .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
+            change.author.is_none() && guards && writes && hub_writes
+        }
+        Request::Many(..) => false,
+        _ => true,
+    };
+    if group.iter().all(of_devices) {
+        Turn::Shared
+    } else {
+        Turn::Alone
+    }
+}
+
+/// How many requests one counts for, by what it adds to the write-ahead log.
+pub(super) fn weight(request: &Request) -> usize {
+    match request {
+        Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
+        _ => 1,
+    }
+}
+
+/// The answer to whoever asks after the end.
+pub(crate) fn closed() -> CommitError {
+    CommitError::Unavailable("the store is closed".to_owned())
+}

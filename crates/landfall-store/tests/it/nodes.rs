@@ -1,0 +1,97 @@
+//! Several servers on one PostgreSQL database: leases, collisions, and commits whose answer is lost.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a database that does not answer ends the test"
+)]
+
+use std::sync::Arc;
+
+use landfall_core::conformance::Samples;
+use landfall_core::id::RegistrationId;
+use landfall_core::registration::operation::{Operation, Progress};
+use landfall_core::store::{Change, CommitError, Expect, Store, Write};
+use landfall_store::SqlStore;
+
+use crate::fixture::{Drawn, with_service, write};
+use crate::postgres;
+
+async fn unfinished(store: &SqlStore) -> Vec<Operation> {
+    store.unfinished_operations(100).await.expect("reads")
+}
+
+/// Two stores on one database, and its URL.
+async fn two(server: &str) -> (SqlStore, SqlStore, String) {
+    let database = postgres::fresh(server).await;
+    let one = postgres::open(&database).await.expect("opens");
+    let other = postgres::open(&database).await.expect("opens");
+    (one, other, database)
+}
+
+#[tokio::test]
+async fn operations_are_their_nodes_own_until_its_lease_is_over() {
+    for server in postgres::servers() {
+        let (one, other, database) = two(&server).await;
+        let scope = with_service(&one).await;
+        let samples = Samples::new(&Drawn);
+        let progress = Progress::Accepted(Box::new(samples.admission("dev")));
+        let operation = samples.operation(&scope, "dev", progress, 0);
+        let expected = std::slice::from_ref(&operation);
+        let put = || Write::PutOperation(Box::new(operation.clone()));
+        write(&one, put()).await.expect("kept");
+        assert_eq!(unfinished(&one).await, expected);
+        assert_eq!(unfinished(&other).await, []);
+
+        // As if the first had not been heard of for as long as a lease lasts.
+        postgres::run(
+            &database,
+            "UPDATE nodes SET lease_until = 0 WHERE node = (SELECT node FROM operations)",
+        )
+        .await;
+        assert_eq!(unfinished(&other).await, expected);
+        let late = write(&one, put()).await;
+        assert!(matches!(late, Err(CommitError::Unavailable(_))), "{late:?}");
+        assert_eq!(
+            unfinished(&one).await,
+            [],
+            "it goes on under a lease of its own"
+        );
+        write(&one, put())
+            .await
+            .expect("a later decision of its own");
+        assert_eq!(unfinished(&other).await, []);
+
+        one.close().await;
+        assert_eq!(unfinished(&other).await, expected, "whoever leaves lets go");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_servers_that_register_a_device_at_once_one_is_refused() {
+    for server in postgres::servers() {
+        let (one, other, _) = two(&server).await;
+        let (one, other) = (Arc::new(one), Arc::new(other));
+        let scope = with_service(&one).await;
+        let put = |n: usize| {
+            let registration = Samples::new(&Drawn).registration(&format!("dev-{n}"), None);
+            Change::of(Write::PutRegistration(
+                scope.clone(),
+                Box::new(registration),
+                Expect::Absent,
+            ))
+        };
+        let changes = || (0..200).map(put).collect::<Vec<_>>();
+        let (mine, theirs) = tokio::join!(one.commit(changes()), other.commit(changes()));
+        for (n, answers) in mine.iter().zip(&theirs).enumerate() {
+            let kept = [answers.0, answers.1].iter().filter(|a| a.is_ok()).count();
+            assert_eq!(kept, 1, "dev-{n}: {answers:?}");
+            let id = RegistrationId::parse(&format!("dev-{n}")).expect("an id");
+            assert!(
+                one.registration(&scope, &id)
+                    .await
+                    .expect("reads")
+                    .is_some()
+            );
+        }
+    }
+}
