@@ -46,8 +46,7 @@ pub(super) fn print(binary: &Path, folder: &Path) -> anyhow::Result<Printed> {
     step::run(
         Command::new("gzip")
             .args(["--no-name", "--best"])
-            .args(&names)
-            .current_dir(&pages),
+            .args(names.iter().map(|name| pages.join(name))),
     )?;
     for shell in SHELLS {
         let script = step::output_of(&binary.to_string_lossy(), &["completions", shell])
