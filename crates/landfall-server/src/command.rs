@@ -20,6 +20,7 @@ pub mod hub;
 pub mod key;
 pub mod linked_hub;
 mod meter;
+pub mod migrate;
 mod new_file;
 pub mod outcome;
 pub mod policy;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Say what is amiss with this machine or a server's settings, and what to do about it
     #[command(after_help = "Example:\n  landfall doctor --config /etc/landfall/landfall.toml")]
     Doctor(Box<doctor::DoctorOptions>),
+    /// Bring a server's database up to the schema of this build, as a start does by itself
+    #[command(after_help = "Example:\n  landfall migrate --config /etc/landfall/landfall.toml")]
+    Migrate(migrate::MigrateOptions),
     /// Write everything a server keeps into one file; the server may run
     #[command(after_help = "Example:\n  landfall backup monday.backup --data /var/lib/landfall")]
     Backup(Box<backup::BackupOptions>),
@@ -192,6 +196,7 @@ impl Command {
             | Command::Serve(_)
             | Command::Backup(_)
             | Command::Restore(_)
+            | Command::Migrate(_)
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Reference { .. } => false,
@@ -225,8 +230,9 @@ impl Command {
             Command::Dev(options) => return dev::run(*options).await,
             Command::Doctor(options) => return doctor::run(*options).await,
             Command::Serve(options) => serve::run(*options).await,
-            Command::Backup(options) => backup::run(&options),
-            Command::Restore(options) => restore::run(&options),
+            Command::Backup(options) => waiting(|| backup::run(&options)),
+            Command::Migrate(options) => waiting(|| migrate::run(&options)),
+            Command::Restore(options) => waiting(|| restore::run(&options)),
             Command::Service(command) => command.run().await,
             Command::LinkedHub(command) => command.run().await,
             Command::Policy(command) => command.run().await,
@@ -260,6 +266,12 @@ impl Command {
         print::arrived()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Does what waits for a database, on a thread that may wait.
+fn waiting(work: impl FnOnce() -> Result<(), Failure> + Send) -> Result<(), Failure> {
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Moves connection options that stand before the command behind it, where the tree has them:

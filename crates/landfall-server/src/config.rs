@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use landfall_core::id::{HubHostName, ServiceName};
 use landfall_store::PostgresUrl;
+use landfall_store::dump::Database;
 use tracing_subscriber::EnvFilter;
 
 pub use self::field::reference;
@@ -205,6 +206,16 @@ pub struct Place {
     pub postgres: Option<PostgresUrl>,
     /// The file of the key that seals keys in the database.
     pub sealing_key_file: PathBuf,
+}
+
+impl Place {
+    /// The database, as backups and restores name it.
+    pub fn database(&self) -> Database<'_> {
+        match &self.postgres {
+            Some(url) => Database::Postgres(url),
+            None => Database::Sqlite(&self.database_path),
+        }
+    }
 }
 
 /// Reads the settings. `environment` looks up a variable.

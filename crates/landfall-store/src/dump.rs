@@ -10,8 +10,9 @@ mod load;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use landfall_core::clock::Timestamp;
 
@@ -19,9 +20,34 @@ pub use self::form::Header;
 use self::form::{End, FORMAT, FORMAT_VERSION, Sum, Trailer};
 pub use self::load::{RestoreError, Restored, restore};
 use self::tables::{TABLES, TRACES, Table};
-use crate::dialect::{Fault, Session, Sqlite};
+use crate::dialect::{Fault, PostgresUrl, Session, Source, Sqlite};
 use crate::migrate;
 use crate::secret::KeyName;
+
+/// Which database is backed up or made.
+#[derive(Debug, Clone, Copy)]
+pub enum Database<'a> {
+    /// The SQLite file at a path.
+    Sqlite(&'a Path),
+    /// The PostgreSQL database of a URL. Waits for it: called on a thread that may wait, outside any runtime.
+    Postgres(&'a PostgresUrl),
+}
+
+impl fmt::Display for Database<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Database::Sqlite(path) => path.display().fmt(f),
+            Database::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+/// A connection to PostgreSQL that copies for as long as it takes.
+fn patient(url: &PostgresUrl) -> Result<Session, Fault> {
+    let session = Source::Postgres(Box::new(url.clone())).writing("")?;
+    session.execute_script("SET idle_in_transaction_session_timeout = 0")?;
+    Ok(session)
+}
 
 /// Whether decision traces are part of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,22 +63,22 @@ pub enum Traces {
 pub enum BackupError {
     /// A newer build made or changed the database.
     #[error(
-        "the database {path} has schema version {found}, this build knows versions up to {known}: \
+        "the database {database} has schema version {found}, this build knows versions up to {known}: \
          use the newer build"
     )]
     NewerSchema {
-        /// The database file.
-        path: PathBuf,
+        /// Which database.
+        database: String,
         /// The version it has.
         found: i64,
         /// The newest version this build knows.
         known: i64,
     },
     /// The database cannot be read.
-    #[error("the database {path} cannot be read: {cause}")]
+    #[error("the database {database} cannot be read: {cause}")]
     Unavailable {
-        /// The database file.
-        path: PathBuf,
+        /// Which database.
+        database: String,
         /// What the database says.
         cause: String,
     },
@@ -92,7 +118,7 @@ pub struct BackedUp {
     pub rows: Rows,
 }
 
-/// Writes everything that the database at `path` holds at one moment, and says what that was.
+/// Writes everything that a database holds at one moment, and says what that was.
 ///
 /// Shape: JSON Lines; docs/operating/backup.md tells the form. The database may be in use; nothing
 /// waits for this. Memory stays bounded by the largest row.
@@ -100,24 +126,28 @@ pub struct BackedUp {
 /// # Errors
 /// [`BackupError`] when a newer build made the database, or it cannot be read, or `out` not written.
 pub fn backup(
-    path: &Path,
+    database: Database<'_>,
     out: &mut dyn Write,
     now: Timestamp,
     landfall: &str,
     traces: Traces,
 ) -> Result<BackedUp, BackupError> {
     let unavailable = |fault: Fault| BackupError::Unavailable {
-        path: path.to_owned(),
+        database: database.to_string(),
         cause: fault.to_string(),
     };
-    let session = Sqlite::copying(path).map_err(unavailable)?;
+    let session = match database {
+        Database::Sqlite(path) => Sqlite::copying(path),
+        Database::Postgres(url) => patient(url),
+    };
+    let session = session.map_err(unavailable)?;
     session
         .at_one_moment(|| write(&session, out, now, landfall, traces))
         .map_err(|stop| match stop {
             Stop::Fault(fault) => unavailable(fault),
             Stop::Output(error) => BackupError::Output(error),
             Stop::Newer(found) => BackupError::NewerSchema {
-                path: path.to_owned(),
+                database: database.to_string(),
                 found,
                 known: migrate::known(),
             },

@@ -23,6 +23,7 @@ mod operations;
 mod record;
 mod registrations;
 mod revisions;
+pub mod schema;
 pub mod secret;
 mod services;
 mod store;

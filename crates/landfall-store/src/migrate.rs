@@ -47,26 +47,34 @@ pub(crate) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
-/// Brings the schema up to date, and lets `inside` finish the same group of writes.
+/// Brings the schema up to date, and lets `inside` finish the same group of writes; gives the version it
+/// had.
 pub(crate) fn migrate(
     session: &Session,
     now: Timestamp,
     inside: impl FnOnce() -> Result<(), Fault>,
-) -> Result<(), MigrateError> {
+) -> Result<i64, MigrateError> {
     migrate_to(known(), session, now, inside)
 }
 
-/// Brings the schema up to version `wanted`, and lets `inside` finish the same group of writes.
+/// Brings the schema up to version `wanted`, and lets `inside` finish the same group of writes; gives the
+/// version it had.
 pub(crate) fn migrate_to(
     wanted: i64,
     session: &Session,
     now: Timestamp,
     inside: impl FnOnce() -> Result<(), Fault>,
-) -> Result<(), MigrateError> {
+) -> Result<i64, MigrateError> {
     session.begin_migration()?;
-    let outcome = steps(wanted, session, now).and_then(|()| Ok(inside()?));
+    let outcome = within(wanted, session, now).and_then(|found| {
+        inside()?;
+        Ok(found)
+    });
     match outcome {
-        Ok(()) => Ok(session.commit()?),
+        Ok(found) => {
+            session.commit()?;
+            Ok(found)
+        }
         Err(error) => {
             session.abandon();
             Err(error)
@@ -74,7 +82,8 @@ pub(crate) fn migrate_to(
     }
 }
 
-fn steps(wanted: i64, session: &Session, now: Timestamp) -> Result<(), MigrateError> {
+/// Brings the schema up to version `wanted`, inside a group that has begun; gives the version it had.
+pub(crate) fn within(wanted: i64, session: &Session, now: Timestamp) -> Result<i64, MigrateError> {
     let found = version(session)?;
     if found > known() {
         return Err(MigrateError::Newer {
@@ -94,7 +103,7 @@ fn steps(wanted: i64, session: &Session, now: Timestamp) -> Result<(), MigrateEr
             )?;
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The version a database has; 0 before the first step.

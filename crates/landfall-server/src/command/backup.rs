@@ -63,7 +63,7 @@ pub struct BackupOptions {
 /// [`Failure`] saying what kept it from being written; then no file is left.
 pub fn run(options: &BackupOptions) -> Result<(), Failure> {
     let place = options.server.place()?;
-    if !place.database_path.exists() {
+    if place.postgres.is_none() && !place.database_path.exists() {
         return Err(Failure::new(
             Exit::NotFound,
             format!("there is no database {}", place.database_path.display()),
@@ -77,24 +77,18 @@ pub fn run(options: &BackupOptions) -> Result<(), Failure> {
             Traces::Kept
         };
         let version = crate::command::VERSION;
-        dump::backup(
-            &place.database_path,
-            out,
-            SystemClock.now(),
-            version,
-            traces,
-        )
+        dump::backup(place.database(), out, SystemClock.now(), version, traces)
     };
     if options.file.as_os_str() == "-" {
         let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let made = write(&mut out).map_err(|error| refused(&error))?;
+        let made = write(&mut out).map_err(|error| refused(&error, &place))?;
         eprintln!("{}", told(&made, &place, "standard output"));
         return Ok(());
     }
     let mut file = NewFile::begin(&options.file)?;
     let made = write(&mut file).map_err(|error| match error {
         BackupError::Output(error) => file.unwritten(&error),
-        other => refused(&other),
+        other => refused(&other, &place),
     })?;
     file.finish()?;
     print::text(&told(&made, &place, &options.file.display().to_string()));
@@ -128,9 +122,12 @@ pub fn counted(rows: &Rows) -> String {
     format!("{} and {last} ({all} rows)", words.join(", "))
 }
 
-fn refused(error: &BackupError) -> Failure {
+fn refused(error: &BackupError, place: &Place) -> Failure {
     let fix = match error {
         BackupError::NewerSchema { .. } => "back up with the build that the server runs",
+        BackupError::Unavailable { .. } if place.postgres.is_some() => {
+            "see that the database runs and that this machine reaches it (database.url, database.password_file)"
+        }
         BackupError::Unavailable { .. } => {
             "run it as the server's user, on the server's machine; if the disk is full, make room"
         }

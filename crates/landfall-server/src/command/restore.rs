@@ -58,7 +58,7 @@ pub fn run(options: &RestoreOptions) -> Result<(), Failure> {
     }
     let made = dump::restore(
         &mut *input,
-        &place.database_path,
+        place.database(),
         &key,
         &SystemClock,
         Arc::new(SystemEntropy),
@@ -66,8 +66,12 @@ pub fn run(options: &RestoreOptions) -> Result<(), Failure> {
     match made {
         Ok(made) => {
             print::text(&told(&made, &place));
+            let made: &[&Path] = match place.postgres {
+                Some(_) => &[&place.sealing_key_file],
+                None => &[&place.database_path, &place.sealing_key_file],
+            };
             folder
-                .give_to_owner(&[&place.database_path, &place.sealing_key_file])
+                .give_to_owner(made)
                 .map_err(|error| anyhow::Error::new(error).into())
         }
         Err(error) => {
@@ -132,7 +136,7 @@ fn told(made: &Restored, place: &Place) -> String {
     format!(
         "Restored {} into {}, as they were on {} (landfall {}).{schema}",
         counted(&made.rows),
-        place.database_path.display(),
+        place.database(),
         header.made,
         header.landfall
     )
@@ -140,7 +144,7 @@ fn told(made: &Restored, place: &Place) -> String {
 
 fn refused(error: &RestoreError, place: &Place) -> Failure {
     let exit = match error {
-        RestoreError::Occupied(_) => Exit::Conflict,
+        RestoreError::Occupied(_) | RestoreError::NotEmpty(_) => Exit::Conflict,
         _ => Exit::Refused,
     };
     let fix = match error {
@@ -148,6 +152,9 @@ fn refused(error: &RestoreError, place: &Place) -> Failure {
             "restore into a folder without a database, or move the database in {} away with its -wal and -shm files",
             place.data_dir.display()
         ),
+        RestoreError::NotEmpty(_) => {
+            "restore into a database that was just made: DROP DATABASE and CREATE DATABASE make it anew".into()
+        }
         RestoreError::NoBackup => "name a file that `landfall backup` wrote, unpacked".into(),
         RestoreError::NewerFormat { .. } | RestoreError::NewerSchema { .. } => {
             "restore with the build that wrote it, or a newer one".into()
@@ -160,6 +167,9 @@ fn refused(error: &RestoreError, place: &Place) -> Failure {
             "use the sealing.key of the server that was backed up".into()
         }
         RestoreError::Input(_) => "check the file and its disk".into(),
+        RestoreError::Database { .. } if place.postgres.is_some() => {
+            "see that the database runs, that this machine reaches it, and that its user owns it (database.url, database.password_file)".into()
+        }
         RestoreError::Database { .. } => {
             "check that this user may write there and that there is space".into()
         }

@@ -2,7 +2,7 @@
 
 mod announcement;
 mod check;
-mod database;
+pub(super) mod database;
 mod doors;
 
 pub use self::doors::remedy;

@@ -151,8 +151,10 @@ impl Postgres {
         mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.execute_script(&format!("DECLARE every_row NO SCROLL CURSOR FOR {sql}"))?;
+        // Prepared for this answer alone: the next has other columns.
+        let fetch = self.wait(self.client.prepare(FETCH))?;
         loop {
-            let rows = self.rows(FETCH, &[])?;
+            let rows = self.wait(self.client.query(&fetch, &[]))?;
             if rows.is_empty() {
                 return Ok(self.execute_script("CLOSE every_row")?);
             }

@@ -1,5 +1,5 @@
-//! Restoring: a new database, built aside from a backup and put in its place when everything in it
-//! was seen to be right.
+//! Restoring: a new database of a backup, that is there when everything in it was seen to be right. A SQLite
+//! file is built aside and then put in its place; in PostgreSQL all is one transaction.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read as _};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use landfall_core::clock::{Clock, Entropy};
 
-use super::Rows;
 use super::form::{self, End, FORMAT, FORMAT_VERSION, Header, Line, Opening, Sum, printable};
 use super::tables::{TABLES, Table};
-use crate::dialect::{Fault, Session, Sqlite, Turn, Value};
+use super::{Database, Rows};
+use crate::dialect::{Fault, PostgresUrl, Session, Sqlite, Turn, Value};
 use crate::migrate::{self, MigrateError};
 use crate::secret::{Sealer, SealingKey};
 use crate::store::{check_key, keep_private};
@@ -28,6 +28,9 @@ pub enum RestoreError {
     /// There is a database already.
     #[error("{0} is there already")]
     Occupied(PathBuf),
+    /// The PostgreSQL database holds something already.
+    #[error("the database {0} is not empty")]
+    NotEmpty(String),
     /// It is something else.
     #[error("this is no backup of landfall: its first line does not say so")]
     NoBackup,
@@ -73,10 +76,10 @@ pub enum RestoreError {
     #[error("the backup cannot be read: {0}")]
     Input(io::Error),
     /// The new database cannot be made.
-    #[error("the database {path} cannot be made: {cause}")]
+    #[error("the database {database} cannot be made: {cause}")]
     Database {
-        /// The file it is built in.
-        path: PathBuf,
+        /// The file it is built in, or the PostgreSQL database.
+        database: String,
         /// What the system or the database says.
         cause: String,
     },
@@ -93,34 +96,36 @@ pub struct Restored {
     pub schema: i64,
 }
 
-/// Makes the database `path` of a backup. It is built as `path` with `.restoring` behind it, and gets
-/// its name when every row, count and checksum is right and the sealing key opens what was sealed.
+/// Makes a database of a backup. A SQLite file is built as its path with `.restoring` behind it, and gets
+/// its name when every row, count and checksum is right and the sealing key opens what was sealed. A
+/// PostgreSQL database must be there and empty.
 ///
 /// The caller makes sure that nobody else works on the folder.
 ///
 /// # Errors
-/// [`RestoreError`]; then `path` is not there, and nothing is left of the attempt.
+/// [`RestoreError`]; then nothing is left of the attempt.
 pub fn restore(
     input: &mut dyn BufRead,
-    path: &Path,
+    database: Database<'_>,
     sealing_key: &SealingKey,
     clock: &dyn Clock,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Restored, RestoreError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let there = beside(path, suffix);
-        if there.exists() {
-            return Err(RestoreError::Occupied(there));
+    if let Database::Sqlite(path) = database {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let there = beside(path, suffix);
+            if there.exists() {
+                return Err(RestoreError::Occupied(there));
+            }
         }
     }
-    let draft = beside(path, ".restoring");
-    let impossible = |cause: &dyn std::fmt::Display| RestoreError::Database {
-        path: draft.clone(),
-        cause: cause.to_string(),
-    };
     let mut lines = Lines::new(input);
     let header = read_header(&mut lines)?;
-    let sealer = Sealer::new(sealing_key, entropy).map_err(|fault| impossible(&fault))?;
+    let name = match database {
+        Database::Sqlite(path) => beside(path, ".restoring").display().to_string(),
+        Database::Postgres(url) => url.to_string(),
+    };
+    let sealer = Sealer::new(sealing_key, entropy).map_err(|fault| unmade(&name, &fault))?;
     let given = sealing_key.name().to_string();
     if given != header.sealing_key {
         return Err(RestoreError::WrongSealingKey {
@@ -128,29 +133,26 @@ pub fn restore(
             given,
         });
     }
-    // What an interrupted attempt left.
-    clear(&draft).map_err(|error| impossible(&error))?;
-    let built = Build {
-        draft: &draft,
+    let build = Build {
+        name: &name,
         sealer: &sealer,
         clock,
-    }
-    .run(&mut lines, &header)
-    .and_then(|rows| {
-        put_in_place(&draft, path).map_err(|error| impossible(&error))?;
-        Ok(rows)
-    });
-    match built {
-        Ok(rows) => Ok(Restored {
-            header,
-            rows,
-            schema: migrate::known(),
-        }),
-        Err(error) => {
-            // The error that ended the attempt is the one to tell.
-            let _ = clear(&draft);
-            Err(error)
-        }
+    };
+    let rows = match database {
+        Database::Sqlite(path) => build.file(path, &mut lines, &header),
+        Database::Postgres(url) => build.at(url, &mut lines, &header),
+    }?;
+    Ok(Restored {
+        header,
+        rows,
+        schema: migrate::known(),
+    })
+}
+
+fn unmade(database: &str, cause: &dyn std::fmt::Display) -> RestoreError {
+    RestoreError::Database {
+        database: database.to_owned(),
+        cause: cause.to_string(),
     }
 }
 
@@ -251,19 +253,48 @@ fn read_header(lines: &mut Lines<'_>) -> Result<Header, RestoreError> {
 
 /// One attempt to build the new database.
 struct Build<'a> {
-    draft: &'a Path,
+    name: &'a str,
     sealer: &'a Sealer,
     clock: &'a dyn Clock,
 }
 
 impl Build<'_> {
-    fn run(&self, lines: &mut Lines<'_>, header: &Header) -> Result<Rows, RestoreError> {
-        keep_private(self.draft).map_err(|error| self.impossible(&error))?;
-        let session = Sqlite::loading(self.draft).map_err(|fault| self.impossible(&fault))?;
+    /// Builds a SQLite file.
+    fn file(
+        &self,
+        path: &Path,
+        lines: &mut Lines<'_>,
+        header: &Header,
+    ) -> Result<Rows, RestoreError> {
+        let draft = beside(path, ".restoring");
+        // What an interrupted attempt left.
+        clear(&draft).map_err(|error| self.impossible(&error))?;
+        let built = self.draft(&draft, lines, header).and_then(|rows| {
+            put_in_place(&draft, path).map_err(|error| self.impossible(&error))?;
+            Ok(rows)
+        });
+        if built.is_err() {
+            // The error that ended the attempt is the one to tell.
+            let _ = clear(&draft);
+        }
+        built
+    }
+
+    fn draft(
+        &self,
+        draft: &Path,
+        lines: &mut Lines<'_>,
+        header: &Header,
+    ) -> Result<Rows, RestoreError> {
+        keep_private(draft).map_err(|error| self.impossible(&error))?;
+        let session = Sqlite::loading(draft).map_err(|fault| self.impossible(&fault))?;
         migrate::migrate_to(header.schema_version, &session, self.clock.now(), || Ok(()))
             .map_err(|error| self.unmigrated(error))?;
-        let (rows, end, sum) = self.load(&session, lines, header)?;
-        compare(&rows, &end, sum)?;
+        session
+            .begin(Turn::Alone)
+            .map_err(|fault| self.impossible(&fault))?;
+        let rows = self.load(&session, lines, header, Some(ROWS_PER_GROUP))?;
+        session.commit().map_err(|fault| self.impossible(&fault))?;
         let mut misfit = None;
         migrate::migrate(&session, self.clock.now(), || {
             misfit = check_key(&session, self.sealer)?;
@@ -276,13 +307,46 @@ impl Build<'_> {
         }
     }
 
-    /// Loads every row; gives how many there were, and what the last line says of them.
+    /// Fills a PostgreSQL database, schema and all, in one transaction.
+    fn at(
+        &self,
+        url: &PostgresUrl,
+        lines: &mut Lines<'_>,
+        header: &Header,
+    ) -> Result<Rows, RestoreError> {
+        let impossible = |fault: Fault| self.impossible(&fault);
+        let session = super::patient(url).map_err(impossible)?;
+        session.begin_migration().map_err(impossible)?;
+        if migrate::version(&session).map_err(impossible)? > 0 {
+            session.abandon();
+            return Err(RestoreError::NotEmpty(self.name.to_owned()));
+        }
+        let steps = |wanted| {
+            migrate::within(wanted, &session, self.clock.now())
+                .map_err(|error| self.unmigrated(error))
+        };
+        let built = steps(header.schema_version)
+            .and_then(|_| self.load(&session, lines, header, None))
+            .and_then(|rows| {
+                steps(migrate::known())?;
+                match check_key(&session, self.sealer).map_err(impossible)? {
+                    Some(cause) => Err(RestoreError::Damaged(cause)),
+                    None => session.commit().map_err(impossible).map(|()| rows),
+                }
+            });
+        session.abandon();
+        built
+    }
+
+    /// Loads every row into a group that has begun, with a commit after so many rows; gives how many there
+    /// were when they are those that the last line tells of.
     fn load(
         &self,
         session: &Session,
         lines: &mut Lines<'_>,
         header: &Header,
-    ) -> Result<(Rows, End, String), RestoreError> {
+        group: Option<u64>,
+    ) -> Result<Rows, RestoreError> {
         let schema = header.schema_version;
         let tables: Vec<Loaded> = TABLES
             .iter()
@@ -296,9 +360,6 @@ impl Build<'_> {
         let mut sum = Sum::new();
         sum.add(&lines.line);
         let mut in_group = 0;
-        session
-            .begin(Turn::Alone)
-            .map_err(|fault| self.impossible(&fault))?;
         loop {
             let Some(bytes) = lines.next()? else {
                 return Err(RestoreError::Cut(lines.number));
@@ -319,11 +380,11 @@ impl Build<'_> {
                     row: None,
                     end: Some(end),
                 } => {
-                    session.commit().map_err(|fault| self.impossible(&fault))?;
                     if lines.next()?.is_some() || !lines.line.is_empty() {
                         return Err(lines.wrong("there is more after the last line"));
                     }
-                    return Ok((rows, end, sum.hex()));
+                    compare(&rows, &end, sum.hex())?;
+                    return Ok(rows);
                 }
                 _ => return Err(lines.wrong("it is neither a row nor the end")),
             };
@@ -345,7 +406,7 @@ impl Build<'_> {
                 *count += 1;
             }
             in_group += 1;
-            if in_group == ROWS_PER_GROUP {
+            if Some(in_group) == group {
                 in_group = 0;
                 session
                     .commit()
@@ -356,10 +417,7 @@ impl Build<'_> {
     }
 
     fn impossible(&self, cause: &dyn std::fmt::Display) -> RestoreError {
-        RestoreError::Database {
-            path: self.draft.to_owned(),
-            cause: cause.to_string(),
-        }
+        unmade(self.name, cause)
     }
 
     fn unmigrated(&self, error: MigrateError) -> RestoreError {

@@ -176,11 +176,11 @@ impl Opening {
                 known,
             }),
             (Err(MigrateError::Fault(fault)), _) => Err(unavailable(fault)),
-            (Ok(()), Some(cause)) => Err(OpenError::WrongSealingKey {
+            (Ok(_), Some(cause)) => Err(OpenError::WrongSealingKey {
                 database: database(),
                 cause,
             }),
-            (Ok(()), None) => Ok(Writer::new(
+            (Ok(_), None) => Ok(Writer::new(
                 Connection::new(self.source.clone(), node, session),
                 Arc::clone(&self.sealer),
                 Arc::clone(&self.commits),

@@ -22,20 +22,24 @@ use landfall_core::registration::operation::Progress;
 use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
-use landfall_store::SqlStore;
-use landfall_store::dump::{BackupError, RestoreError, Restored, Rows, Traces, backup, restore};
+use landfall_store::dump::{
+    BackupError, Database, RestoreError, Restored, Rows, Traces, backup, restore,
+};
 use landfall_store::secret::SealingKey;
+use landfall_store::{PostgresUrl, SqlStore};
 
 use crate::fixture::{
     Drawn, Folder, Ticking, hub_write, sealing_key, with_service, write, write_by_operator,
 };
 use crate::hub::{device, hub, module};
+use crate::postgres;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 fn backed_up(database: &Path, traces: Traces) -> (Vec<u8>, Rows) {
     let mut bytes = Vec::new();
-    let made = backup(database, &mut bytes, NOW, "1.2.3", traces).expect("backed up");
+    let made =
+        backup(Database::Sqlite(database), &mut bytes, NOW, "1.2.3", traces).expect("backed up");
     (bytes, made.rows)
 }
 
@@ -43,7 +47,7 @@ fn restored(bytes: &[u8], database: &Path, key: &SealingKey) -> Result<Restored,
     let clock = Ticking::default();
     restore(
         &mut BufReader::with_capacity(100, bytes),
-        database,
+        Database::Sqlite(database),
         key,
         &clock,
         Arc::new(Drawn),
@@ -426,7 +430,13 @@ async fn traces_are_left_out_when_asked_and_no_key_stands_in_the_file() {
 #[tokio::test]
 async fn what_cannot_be_read_or_written_is_said() {
     let folder = Folder::new();
-    let missing = backup(&folder.database(), &mut Vec::new(), NOW, "1", Traces::Kept);
+    let missing = backup(
+        Database::Sqlite(&folder.database()),
+        &mut Vec::new(),
+        NOW,
+        "1",
+        Traces::Kept,
+    );
     assert!(matches!(missing, Err(BackupError::Unavailable { .. })));
     assert!(!folder.database().exists(), "none is made");
     folder.open().close().await;
@@ -439,7 +449,13 @@ async fn what_cannot_be_read_or_written_is_said() {
             Ok(())
         }
     }
-    let full = backup(&folder.database(), &mut Full, NOW, "1", Traces::Kept);
+    let full = backup(
+        Database::Sqlite(&folder.database()),
+        &mut Full,
+        NOW,
+        "1",
+        Traces::Kept,
+    );
     match full {
         Err(BackupError::Output(error)) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
         other => panic!("{other:?}"),
@@ -451,9 +467,101 @@ async fn what_cannot_be_read_or_written_is_said() {
             [],
         )
         .expect("a step from the future");
-    let newer = backup(&folder.database(), &mut io::sink(), NOW, "1", Traces::Kept);
+    let newer = backup(
+        Database::Sqlite(&folder.database()),
+        &mut io::sink(),
+        NOW,
+        "1",
+        Traces::Kept,
+    );
     assert!(matches!(
         newer,
         Err(BackupError::NewerSchema { found: 99, .. })
     ));
+}
+
+/// Does what waits for PostgreSQL, on a thread that may.
+async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("no panic")
+}
+
+async fn restored_into(bytes: &[u8], url: &str) -> Result<Restored, RestoreError> {
+    let (bytes, url) = (bytes.to_vec(), PostgresUrl::parse(url).expect("a URL"));
+    waiting(move || {
+        restore(
+            &mut BufReader::with_capacity(100, &*bytes),
+            Database::Postgres(&url),
+            &sealing_key(),
+            &Ticking::default(),
+            Arc::new(Drawn),
+        )
+    })
+    .await
+}
+
+async fn backed_up_from(url: &str) -> Vec<u8> {
+    let url = PostgresUrl::parse(url).expect("a URL");
+    waiting(move || {
+        let mut bytes = Vec::new();
+        let database = Database::Postgres(&url);
+        backup(database, &mut bytes, NOW, "1.2.3", Traces::Kept).expect("backed up");
+        bytes
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_moves_to_postgresql_and_back_byte_for_byte() {
+    for server in postgres::servers() {
+        let folder = Folder::new();
+        let store = folder.open();
+        fill(&store).await;
+        let (bytes, rows) = backed_up(&folder.database(), Traces::Kept);
+
+        let database = postgres::fresh(&server).await;
+        let moved = restored_into(&bytes, &database).await.expect("restored");
+        assert_eq!(moved.rows, rows);
+        let again = backed_up_from(&database).await;
+        assert!(bytes == again, "PostgreSQL gives back another backup");
+        let copy = postgres::open(&database).await.expect("opens");
+        assert_eq!(copy.services().await, store.services().await);
+        assert_eq!(copy.hubs().await, store.hubs().await, "with their keys");
+        assert_eq!(
+            copy.unfinished_operations(9).await.expect("reads").len(),
+            1,
+            "what was unfinished is continued"
+        );
+        fill_more(&copy).await;
+
+        let bytes = backed_up_from(&database).await;
+        let other = Folder::new();
+        restored(&bytes, &other.database(), &sealing_key()).expect("restored");
+        let (again, _) = backed_up(&other.database(), Traces::Kept);
+        assert!(bytes == again, "SQLite gives back another backup");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_backup_leaves_postgresql_empty_and_a_used_one_is_left_alone() {
+    for server in postgres::servers() {
+        let folder = Folder::new();
+        fill(&folder.open()).await;
+        let (bytes, _) = backed_up(&folder.database(), Traces::Kept);
+        let database = postgres::fresh(&server).await;
+        let cut = &bytes[..bytes.len() * 2 / 3];
+        let refused = restored_into(cut, &database).await;
+        assert!(refused.is_err(), "{refused:?}");
+        restored_into(&bytes, &database)
+            .await
+            .expect("it is empty still");
+        let again = restored_into(&bytes, &database).await;
+        assert!(matches!(again, Err(RestoreError::NotEmpty(_))), "{again:?}");
+        let older = include_bytes!("backups/schema-1.backup");
+        let database = postgres::fresh(&server).await;
+        restored_into(older, &database)
+            .await
+            .expect("brought up to date");
+        let store = postgres::open(&database).await.expect("opens");
+        assert_eq!(store.services().await.expect("reads").len(), 1);
+    }
 }

@@ -59,7 +59,8 @@ async fn shared(
     })
 }
 
-fn refused(error: &OpenError, is_new: bool) -> Failure {
+/// What is said when a database does not open; `is_new` when its key was drawn for it just now.
+pub fn refused(error: &OpenError, is_new: bool) -> Failure {
     match error {
         OpenError::NewerSchema { .. } => Failure::new(
             Exit::Refused,
