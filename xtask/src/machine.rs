@@ -22,7 +22,10 @@ struct Need {
     debian: &'static str,
 }
 
-const NEEDS: [Need; 13] = [
+/// Where Debian keeps the programs of PostgreSQL 15.
+pub const POSTGRESQL_15: &str = "/usr/lib/postgresql/15/bin";
+
+const NEEDS: [Need; 14] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
     Need::program("faketime", &["--version"], "faketime"),
@@ -31,6 +34,12 @@ const NEEDS: [Need; 13] = [
     Need::program("man", &["--version"], "man-db"),
     Need::program("openssl", &["version"], "openssl"),
     Need::program("xxd", &["-h"], "xxd"),
+    Need {
+        name: "PostgreSQL 15",
+        program: "/usr/lib/postgresql/15/bin/postgres",
+        arguments: &["--version"],
+        debian: "postgresql-15",
+    },
     Need::program("zsh", &["--version"], "zsh"),
     Need::program("node", &["--version"], "nodejs"),
     Need::program("npm", &["--version"], "npm"),
@@ -176,7 +185,8 @@ fn is_debian() -> bool {
     Path::new("/etc/debian_version").exists()
 }
 
-fn is_root() -> bool {
+/// Whether this task runs as root.
+pub fn is_root() -> bool {
     step::output_of("id", &["-u"]).is_some_and(|id| id.trim() == "0")
 }
 

@@ -10,6 +10,7 @@ mod clients;
 mod crash;
 mod machine;
 mod package;
+mod postgres;
 mod step;
 mod test;
 mod tidy;

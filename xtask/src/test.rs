@@ -1,9 +1,10 @@
-//! `cargo xtask test`: every test of the repository, the contract tests last.
+//! `cargo xtask test`: every test of the repository, the contract tests last; the store's against PostgreSQL too.
 //!
 //! The last line printed is the contract tests' summary; the other runners print theirs above.
 
 use std::process::Command;
 
+use crate::postgres::{self, Servers};
 use crate::{clients, machine, step};
 
 /// Prepares the machine and runs everything.
@@ -27,10 +28,12 @@ pub fn run_contract_only(name: &str) -> anyhow::Result<()> {
     contract(&["--only", name])
 }
 
-/// The workspace's tests and doc tests.
+/// The workspace's tests and doc tests, with the PostgreSQL servers that some of them ask for.
 fn workspace() -> anyhow::Result<()> {
+    let servers = Servers::start()?;
+    let urls = servers.urls();
     if has_nextest() {
-        step::run(step::cargo().args([
+        step::run(step::cargo().env(postgres::VARIABLE, &urls).args([
             "nextest",
             "run",
             "--workspace",
@@ -39,7 +42,7 @@ fn workspace() -> anyhow::Result<()> {
         ]))?;
     } else {
         println!("\ncargo-nextest is not installed: `cargo test` runs the same tests");
-        step::run(step::cargo().args([
+        step::run(step::cargo().env(postgres::VARIABLE, &urls).args([
             "test",
             "--workspace",
             "--locked",
