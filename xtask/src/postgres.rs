@@ -119,7 +119,8 @@ impl Server {
         );
         step::run(
             command("pg_ctl")
-                .args(["start", "--wait", "--timeout=60", "--silent", "--log=log"])
+                .args(["start", "--wait", "--timeout=60", "--silent", "--log"])
+                .arg(server.folder.join("log"))
                 .arg("--options")
                 .arg(options)
                 .arg("--pgdata")
