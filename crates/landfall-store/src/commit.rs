@@ -7,6 +7,7 @@
 //! next group begins on a fresh connection.
 
 mod apply;
+mod batch;
 mod connection;
 mod request;
 
@@ -32,8 +33,19 @@ const TRIES: u32 = 6;
 /// some eight pages, so the log stays around 64 MB.
 const REQUESTS_PER_CHECKPOINT: usize = 1024;
 
+/// How the registrations of a group are carried out, where the database can do both.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Many at once.
+    Batched,
+    /// Each in a savepoint of its own.
+    OneByOne,
+}
+
 /// How a group ended.
 enum End {
+    /// It cannot be carried out at once: somebody in it is at fault. Nothing of it was kept.
+    NotSo,
     /// It is durable.
     Durable,
     /// Nothing of it was kept.
@@ -152,9 +164,14 @@ impl Writer {
     /// when that does not help.
     fn carry_out(&mut self, group: &[Request]) -> Vec<Outcome> {
         let mut tries = 0;
+        let mut manner = Manner::Batched;
         loop {
-            let (mut outcomes, end) = self.once(group);
+            let (mut outcomes, end) = self.once(group, manner);
             let fault = match end {
+                End::NotSo => {
+                    manner = Manner::OneByOne;
+                    continue;
+                }
                 End::Durable => {
                     self.commits.fetch_add(1, Ordering::Relaxed);
                     self.alone = false;
@@ -205,17 +222,36 @@ impl Writer {
 
     /// Carries out a group once: every request in a savepoint of its own, then one commit. When it fails
     /// nothing is kept, and what came of the requests before that tells only what was refused.
-    fn once(&mut self, group: &[Request]) -> (Vec<Outcome>, End) {
+    fn once(&mut self, group: &[Request], manner: Manner) -> (Vec<Outcome>, End) {
         let mut outcomes = Vec::with_capacity(group.len());
         let sealer = Arc::clone(&self.sealer);
+        let mut not_so = false;
         let ready = self.connection.begin(turn(group)).and_then(|session| {
-            for request in group {
-                outcomes.push(attempt(session, &sealer, request)?);
+            while let Some(rest) = group.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+                let many = match manner {
+                    Manner::Batched => batch::length(session, rest),
+                    Manner::OneByOne => 0,
+                };
+                if let Some(together) = rest.get(..many).filter(|many| !many.is_empty()) {
+                    let done = batch::carry_out(session, &sealer, together);
+                    not_so = matches!(
+                        done,
+                        Err(Fault::Orphan | Fault::Database(_) | Fault::Record(_))
+                    );
+                    let done = done?.into_iter();
+                    outcomes.extend(done.map(|outcome| outcome.map(|()| Done::All)));
+                } else if let Some(one) = rest.first() {
+                    outcomes.push(attempt(session, &sealer, one)?);
+                }
             }
             Ok(session)
         });
         let end = match ready {
             Ok(session) => session.commit(),
+            Err(_) if not_so => {
+                self.connection.undo();
+                return (Vec::new(), End::NotSo);
+            }
             Err(fault) => {
                 self.connection.failed(&fault);
                 return (outcomes, End::Undone(fault));

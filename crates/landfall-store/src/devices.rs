@@ -9,7 +9,7 @@ use landfall_hub::store::{HubExpect, HubSelection};
 
 use self::record::{DeviceRecord, ModuleRecord};
 pub(crate) use self::record::{WholeDevice, WholeModule};
-use crate::dialect::{Fault, Read, Row, Session};
+use crate::dialect::{Fault, Read, Row, Session, Value};
 use crate::expectation::meets_revision;
 use crate::hubs;
 use crate::record::{KeysRecord, column_word, from_text, id, open, seal, to_text};
@@ -129,7 +129,8 @@ fn standing_module(
     )
 }
 
-fn spoken_device(id: &DeviceId) -> String {
+/// Names a device in errors.
+pub(crate) fn spoken_device(id: &DeviceId) -> String {
     format!("device '{id}'")
 }
 
@@ -149,10 +150,7 @@ pub(crate) fn put_device(
     let before = standing_device(session, hub, &device.id)?;
     let revision = before.as_ref().map(|before| before.0);
     meets_revision(expect, revision, || spoken_device(&device.id))?;
-    let secrets = record::secrets(&device.authentication)
-        .map(|keys| seal(sealer, DEVICES, &[hub.key(), id], &keys))
-        .transpose()?;
-    let tags = device.twin.tags.as_str();
+    let next = revisions::next(session, revision)?;
     session
         .execute(
             "INSERT INTO devices (hub, device, revision, status, iot_edge, tags, record, secrets)
@@ -160,20 +158,55 @@ pub(crate) fn put_device(
              ON CONFLICT (hub, device) DO UPDATE SET revision = excluded.revision,
                status = excluded.status, iot_edge = excluded.iot_edge, tags = excluded.tags,
                record = excluded.record, secrets = excluded.secrets",
-            &[
-                hub.key().into(),
-                id.into(),
-                revisions::next(session, revision)?.into(),
-                column_word(&device.status).into(),
-                i64::from(device.iot_edge).into(),
-                tags.into(),
-                to_text(&DeviceRecord::of(device)?)?.into(),
-                secrets.into(),
-            ],
+            &device_row(sealer, hub, device, next)?,
         )
         .map_err(|fault| fault.orphan_of(|| hubs::spoken(hub)))?;
     let before = before.map(|before| before.1).unwrap_or_default();
-    keep_tags(session, (hub, id, ""), &before, tags)
+    keep_tags(session, (hub, id, ""), &before, device.twin.tags.as_str())
+}
+
+/// Makes or replaces many devices, each by its `device_row`; no two of one id.
+pub(crate) const PUT_MANY: &str =
+    "INSERT INTO devices (hub, device, revision, status, iot_edge, tags, record, secrets)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[],
+       $6::text[], $7::text[], $8::bytea[])
+     ON CONFLICT (hub, device) DO UPDATE SET revision = excluded.revision,
+       status = excluded.status, iot_edge = excluded.iot_edge, tags = excluded.tags,
+       record = excluded.record, secrets = excluded.secrets";
+
+/// Adds many leaves of twins' tags: hub, path, value, device, module.
+pub(crate) const ADD_TAGS: &str = "INSERT INTO twin_tags (hub, path, value, device, module)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+     ON CONFLICT (hub, path, value, device, module) DO NOTHING";
+
+/// Removes many leaves of twins' tags, named likewise.
+pub(crate) const REMOVE_TAGS: &str = "DELETE FROM twin_tags t
+     USING unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+       AS gone (hub, path, value, device, module)
+     WHERE t.hub = gone.hub AND t.path = gone.path AND t.value = gone.value
+       AND t.device = gone.device AND t.module = gone.module";
+
+/// The columns of a device, at a revision.
+pub(crate) fn device_row<'a>(
+    sealer: &Sealer,
+    hub: &'a HubHostName,
+    device: &'a Device,
+    revision: i64,
+) -> Result<[Value<'a>; 8], Fault> {
+    let id = device.id.as_str();
+    let secrets = record::secrets(&device.authentication)
+        .map(|keys| seal(sealer, DEVICES, &[hub.key(), id], &keys))
+        .transpose()?;
+    Ok([
+        hub.key().into(),
+        id.into(),
+        revision.into(),
+        column_word(&device.status).into(),
+        i64::from(device.iot_edge).into(),
+        device.twin.tags.as_str().into(),
+        to_text(&DeviceRecord::of(device)?)?.into(),
+        secrets.into(),
+    ])
 }
 
 /// Makes or replaces a module of a device that is there.

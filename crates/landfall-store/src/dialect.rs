@@ -10,7 +10,7 @@ mod sqlite;
 
 use std::borrow::Cow;
 
-pub(crate) use self::postgres::{Pool, Postgres};
+pub(crate) use self::postgres::{Columns, Pool, Postgres};
 pub use self::postgres::{PostgresUrl, UrlError};
 pub(crate) use self::session::{Session, Source};
 pub(crate) use self::sqlite::Sqlite;
@@ -86,6 +86,14 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// The text that it is; empty for anything else.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Value::Text(text) => text,
+            Value::Integer(_) | Value::Bytes(_) => "",
+        }
+    }
+
     fn into_owned(self) -> Value<'static> {
         match self {
             Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),

@@ -56,7 +56,8 @@ impl Kind {
         }
     }
 
-    fn spoken(self, id: &str) -> String {
+    /// Names one in errors.
+    pub(crate) fn spoken(self, id: &str) -> String {
         match self {
             Kind::Individual => format!("individual enrollment '{id}'"),
             Kind::Group => format!("enrollment group '{id}'"),

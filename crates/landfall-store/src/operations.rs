@@ -10,7 +10,7 @@ use landfall_core::registration::operation::{Admission, Operation, Progress};
 use landfall_core::registration::{EnrollmentRef, Substatus};
 use serde::{Deserialize, Serialize};
 
-use crate::dialect::{Fault, Read, Row, Session};
+use crate::dialect::{Fault, Read, Row, Session, Value};
 use crate::enrollments::TermsRecord;
 use crate::linked_hubs::{CredentialRecord, PlacementRecord};
 use crate::record::{AsText, Embedded, Version, from_text, id, open, present, seal, to_text};
@@ -150,6 +150,32 @@ fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<Operation, Fault> {
 
 /// Makes or replaces an operation.
 pub(crate) fn put(session: &Session, sealer: &Sealer, operation: &Operation) -> Result<(), Fault> {
+    session.execute(
+        "INSERT INTO operations (scope, id, finished, created, updated, record, sealed, node)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (scope, id) DO UPDATE SET finished = excluded.finished,
+           created = excluded.created, updated = excluded.updated, record = excluded.record,
+           sealed = excluded.sealed, node = excluded.node",
+        &row(session.node(), sealer, operation)?,
+    )?;
+    Ok(())
+}
+
+/// Makes or replaces many, each by its `row`; no two of one id.
+pub(crate) const PUT_MANY: &str =
+    "INSERT INTO operations (scope, id, finished, created, updated, record, sealed, node)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
+       $6::text[], $7::bytea[], $8::text[])
+     ON CONFLICT (scope, id) DO UPDATE SET finished = excluded.finished,
+       created = excluded.created, updated = excluded.updated, record = excluded.record,
+       sealed = excluded.sealed, node = excluded.node";
+
+/// The columns of an operation on which `node` works as long as it is not finished.
+pub(crate) fn row<'a>(
+    node: &'a str,
+    sealer: &Sealer,
+    operation: &'a Operation,
+) -> Result<[Value<'a>; 8], Fault> {
     let (scope, id) = (operation.id_scope.key(), operation.id.as_str());
     let (registration, progress) = match &operation.progress {
         Progress::Finished(registration) => (Some(RegistrationRecord::whole(registration)?), None),
@@ -178,25 +204,17 @@ pub(crate) fn put(session: &Session, sealer: &Sealer, operation: &Operation) -> 
         tracking_id: AsText(operation.tracking_id.clone()),
         registration,
     })?;
-    let node = if sealed.is_none() { "" } else { session.node() };
-    session.execute(
-        "INSERT INTO operations (scope, id, finished, created, updated, record, sealed, node)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (scope, id) DO UPDATE SET finished = excluded.finished,
-           created = excluded.created, updated = excluded.updated, record = excluded.record,
-           sealed = excluded.sealed, node = excluded.node",
-        &[
-            scope.into(),
-            id.into(),
-            i64::from(sealed.is_none()).into(),
-            operation.created.unix_micros().into(),
-            operation.updated.unix_micros().into(),
-            record.into(),
-            sealed.into(),
-            node.into(),
-        ],
-    )?;
-    Ok(())
+    let node = if sealed.is_none() { "" } else { node };
+    Ok([
+        scope.into(),
+        id.into(),
+        i64::from(sealed.is_none()).into(),
+        operation.created.unix_micros().into(),
+        operation.updated.unix_micros().into(),
+        record.into(),
+        sealed.into(),
+        node.into(),
+    ])
 }
 
 /// Removes finished operations last changed before `before`, the oldest first.

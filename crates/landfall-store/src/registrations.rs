@@ -9,7 +9,7 @@ use landfall_core::registration::{
 use landfall_core::store::{Expect, Selection};
 use serde::{Deserialize, Serialize};
 
-use crate::dialect::{Fault, Read, Row, Session};
+use crate::dialect::{Fault, Read, Row, Session, Value};
 use crate::expectation::meets;
 use crate::record::{AsText, Embedded, Micros, Version, from_text, id, present, to_text};
 use crate::secret::Sealer;
@@ -196,17 +196,36 @@ pub(crate) fn put(
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (scope, key) DO UPDATE SET etag = excluded.etag,
            group_key = excluded.group_key, record = excluded.record",
-        &[
-            scope.key().into(),
-            registration.registration_id.key().into(),
-            registration.etag.as_str().into(),
-            group_of(&registration.enrollment)
-                .map_or("", EnrollmentGroupId::key)
-                .into(),
-            to_text(&RegistrationRecord::apart(registration)?)?.into(),
-        ],
+        &row(scope, registration)?,
     )?;
     Ok(())
+}
+
+/// Makes or replaces many, each by its `row`; no two of one key.
+pub(crate) const PUT_MANY: &str = "INSERT INTO registrations (scope, key, etag, group_key, record)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+     ON CONFLICT (scope, key) DO UPDATE SET etag = excluded.etag,
+       group_key = excluded.group_key, record = excluded.record";
+
+/// The columns of a registration.
+pub(crate) fn row<'a>(
+    scope: &'a IdScope,
+    registration: &'a Registration,
+) -> Result<[Value<'a>; 5], Fault> {
+    Ok([
+        scope.key().into(),
+        registration.registration_id.key().into(),
+        registration.etag.as_str().into(),
+        group_of(&registration.enrollment)
+            .map_or("", EnrollmentGroupId::key)
+            .into(),
+        to_text(&RegistrationRecord::apart(registration)?)?.into(),
+    ])
+}
+
+/// Names a registration in errors.
+pub(crate) fn spoken(id: &RegistrationId) -> String {
+    format!("registration '{id}'")
 }
 
 /// Removes a registration.
@@ -238,5 +257,5 @@ fn check(
         &[scope.key().into(), id.key().into()],
         |row| row.text(0).map(str::to_owned),
     )?;
-    meets(expect, there.as_deref(), || format!("registration '{id}'"))
+    meets(expect, there.as_deref(), || spoken(id))
 }

@@ -49,7 +49,12 @@ fn highest_removed(session: &Session) -> Result<i64, Fault> {
         &[],
         |row| Ok(row.bytes(0)?.map(<[u8]>::to_vec)),
     )?;
-    match kept.flatten() {
+    read(kept.flatten().as_deref())
+}
+
+/// The highest revision that was removed, as it is kept; 0 when none was.
+pub(crate) fn read(kept: Option<&[u8]>) -> Result<i64, Fault> {
+    match kept {
         None => Ok(0),
         Some(bytes) => <[u8; 8]>::try_from(bytes)
             .map(i64::from_be_bytes)

@@ -64,15 +64,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Undoes what was begun, and goes on with the same session.
+    pub(super) fn undo(&mut self) {
+        if let Some(session) = &self.session {
+            session.abandon();
+        }
+    }
+
     /// What a failure leaves: after a collision the same session, else none; after the end of the lease
     /// another lease.
     pub(super) fn failed(&mut self, fault: &Fault) {
         match fault {
-            Fault::Again(_) | Fault::Ended => {
-                if let Some(session) = &self.session {
-                    session.abandon();
-                }
-            }
+            Fault::Again(_) | Fault::Ended => self.undo(),
             _ => self.session = None,
         }
         if let Fault::Ended = fault {

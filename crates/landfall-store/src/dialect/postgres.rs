@@ -4,6 +4,7 @@
 //!
 //! The owner is a thread of its own, never a task: it waits.
 
+mod columns;
 mod connecting;
 mod patience;
 mod pool;
@@ -12,11 +13,13 @@ mod values;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Statement};
 
+pub(crate) use self::columns::Columns;
 pub(crate) use self::pool::Pool;
 pub use self::url::{PostgresUrl, UrlError};
 use self::values::parameters;
@@ -66,7 +69,8 @@ impl Postgres {
                     tracing::debug!(cause = %values::said(&error), "a connection to the database ended");
                 }
             });
-            patience::within(PATIENCE, client.batch_execute(connecting::SETTINGS)).await?;
+            let settings = format!("{}; {}", connecting::SETTINGS, connecting::WRITING);
+            patience::within(PATIENCE, client.batch_execute(&settings)).await?;
             Ok::<_, Fault>(client)
         })?;
         Ok(Postgres {
@@ -142,6 +146,48 @@ impl Postgres {
     ) -> Result<Vec<tokio_postgres::Row>, Fault> {
         let statement = self.prepared(sql)?;
         self.wait(self.client.query(&statement, &parameters(values)))
+    }
+
+    /// All rows of the answer to a question about many rows.
+    pub(super) fn rows_of(
+        &self,
+        sql: &str,
+        columns: &Columns<'_>,
+    ) -> Result<Vec<tokio_postgres::Row>, Fault> {
+        let statement = self.prepared(sql)?;
+        self.wait(self.client.query(&statement, &columns.parameters()))
+    }
+
+    /// See [`Session::execute_together`](super::Session::execute_together).
+    pub(super) fn execute_together(
+        &self,
+        statements: &[(&'static str, Columns<'_>)],
+    ) -> Result<(), Fault> {
+        let mut sent = Vec::new();
+        for (sql, columns) in statements.iter().filter(|(_, columns)| !columns.is_empty()) {
+            sent.push((self.prepared(sql)?, columns.parameters()));
+        }
+        // Each is sent when it is first polled; the answers come in the same order.
+        let mut running: Vec<_> = sent
+            .iter()
+            .map(|(statement, values)| Box::pin(self.client.execute(statement, values)))
+            .collect();
+        let mut ended: Vec<_> = running.iter().map(|_| None).collect();
+        self.wait(std::future::poll_fn(|context| {
+            for (one, end) in running.iter_mut().zip(&mut ended) {
+                if end.is_none()
+                    && let Poll::Ready(result) = one.as_mut().poll(context)
+                {
+                    *end = Some(result);
+                }
+            }
+            if ended.iter().any(Option::is_none) {
+                return Poll::Pending;
+            }
+            // The first that failed is the one to tell of: it makes the later ones fail.
+            let all = ended.drain(..).flatten().map(|result| result.map(drop));
+            Poll::Ready(all.collect::<Result<(), _>>())
+        }))
     }
 
     /// See [`Session::stream`](super::Session::stream).

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{Durability, Fault, Postgres, PostgresUrl, Read, Row, Sqlite, Turn, Value};
+use super::{Columns, Durability, Fault, Postgres, PostgresUrl, Read, Row, Sqlite, Turn, Value};
 use crate::secret::Sealer;
 
 /// Where the database is.
@@ -142,6 +142,34 @@ impl Session {
                 let rows = postgres.rows(sql, values)?;
                 rows.iter().map(|row| decode(&Row::Postgres(row))).collect()
             }
+        }
+    }
+
+    /// Hands each row of the answer to a question about many rows to `each`. Only PostgreSQL takes many.
+    pub(crate) fn every_of(
+        &self,
+        sql: &str,
+        columns: &Columns<'_>,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(_) => Err(Fault::Database("SQLite takes one row".to_owned())),
+            Session::Postgres(postgres) => {
+                let rows = postgres.rows_of(sql, columns)?;
+                rows.iter().try_for_each(|row| each(&Row::Postgres(row)))
+            }
+        }
+    }
+
+    /// Runs statements for many rows each, one after the other, with one wait for all. Those without a row
+    /// are left out. Only PostgreSQL takes many.
+    pub(crate) fn execute_together(
+        &self,
+        statements: &[(&'static str, Columns<'_>)],
+    ) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(_) => Err(Fault::Database("SQLite takes one row".to_owned())),
+            Session::Postgres(postgres) => postgres.execute_together(statements),
         }
     }
 

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use landfall_core::conformance::Samples;
-use landfall_core::id::RegistrationId;
+use landfall_core::id::{IdScope, RegistrationId};
 use landfall_core::registration::operation::{Operation, Progress};
-use landfall_core::store::{Change, CommitError, Expect, Store, Write};
+use landfall_core::store::{Change, CommitError, Expect, Guard, Store, Write};
 use landfall_store::SqlStore;
 
 use crate::fixture::{Drawn, with_service, write};
@@ -92,6 +92,75 @@ async fn of_two_servers_that_register_a_device_at_once_one_is_refused() {
                     .expect("reads")
                     .is_some()
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_that_is_refused_costs_the_others_of_its_batch_nothing() {
+    for server in postgres::servers() {
+        let database = postgres::fresh(&server).await;
+        let store = postgres::open(&database).await.expect("opens");
+        let scope = with_service(&store).await;
+        let nowhere = IdScope::parse("0neNowhere").expect("a scope");
+        let put = |scope: &IdScope, id: &str, expect: Expect| {
+            let registration = Samples::new(&Drawn).registration(id, None);
+            Change::of(Write::PutRegistration(
+                scope.clone(),
+                Box::new(registration),
+                expect,
+            ))
+        };
+        let guarded = |id: &str| {
+            let absent = RegistrationId::parse("no-enrollment").expect("an id");
+            let guard = Guard::Individual(scope.clone(), absent, Expect::Present);
+            Change {
+                guards: vec![guard],
+                ..put(&scope, id, Expect::Absent)
+            }
+        };
+        let there = store
+            .commit(vec![put(&scope, "there", Expect::Absent)])
+            .await;
+        assert_eq!(there, [Ok(())]);
+        for orphan in [false, true] {
+            let n = usize::from(orphan);
+            let mut changes = vec![
+                put(&scope, &format!("first-{n}"), Expect::Absent),
+                put(&scope, "there", Expect::Absent),
+                put(&scope, &format!("twice-{n}"), Expect::Absent),
+                put(&scope, &format!("twice-{n}"), Expect::Absent),
+                guarded(&format!("guarded-{n}")),
+                put(&scope, &format!("last-{n}"), Expect::Absent),
+            ];
+            if orphan {
+                changes.push(put(&nowhere, "orphan", Expect::Absent));
+            }
+            let answers = store.commit(changes).await;
+            let refused = |n: usize| answers[n].as_ref().expect_err("refused").to_string();
+            assert_eq!(
+                (&answers[0], &answers[2], &answers[5]),
+                (&Ok(()), &Ok(()), &Ok(()))
+            );
+            assert!(refused(1).contains("registration 'there'"), "{answers:?}");
+            assert!(refused(3).contains("twice"), "{answers:?}");
+            assert!(
+                refused(4).contains("individual enrollment 'no-enrollment'"),
+                "{answers:?}"
+            );
+            if orphan {
+                assert!(refused(6).contains("provisioning service"), "{answers:?}");
+            }
+            for (id, kept) in [
+                ("first", true),
+                ("twice", true),
+                ("guarded", false),
+                ("last", true),
+            ] {
+                let id = RegistrationId::parse(&format!("{id}-{n}")).expect("an id");
+                let there = store.registration(&scope, &id).await.expect("reads");
+                assert_eq!(there.is_some(), kept, "{id}");
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ pub(super) const SETTINGS: &str = "SET lock_timeout = '5s';
     SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3;
     SET client_min_messages = 'error'";
 
+/// What a session that writes is told besides: whatever a write asks is found by a key, however small a
+/// table seems to be.
+pub(super) const WRITING: &str = "SET enable_seqscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off";
+
 /// What TLS asks of the server: a certificate from an authority in the given file, or from one that this
 /// machine trusts, for the name in the URL.
 pub(super) fn tls(url: &PostgresUrl) -> Result<MakeRustlsConnect, Fault> {
