@@ -1,9 +1,9 @@
-//! `cargo xtask ci`: what continuous integration runs, cheapest complaint first, tests and crashes last.
+//! `cargo xtask ci`: what continuous integration runs, cheapest complaint first, then crashes, tests last.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{crash, package, step, test, tidy};
+use crate::{crash, machine, package, step, test, tidy};
 
 /// The version of cargo-deny that judges the dependencies.
 const CARGO_DENY: &str = "0.20.2";
@@ -32,8 +32,9 @@ pub fn run() -> anyhow::Result<()> {
     package::run()?;
     println!("\n==> tidy");
     tidy::run()?;
-    test::run()?;
-    crash::run_shortly()
+    machine::prepare()?;
+    crash::run_shortly()?;
+    test::run()
 }
 
 /// Judges what the workspace depends on by `deny.toml`.
