@@ -37,7 +37,9 @@ class Answer:
         self.status = response.status
         self.headers = response.headers
         self.text = response.read().decode()
-        self.body = json.loads(self.text) if self.text else None
+        # Lines of JSON, which a streaming route answers with, are not one document.
+        one = response.headers.get_content_type() != "application/x-ndjson"
+        self.body = json.loads(self.text) if self.text and one else None
 
 
 class Client:
