@@ -38,8 +38,8 @@ class Answer:
         self.headers = response.headers
         self.text = response.read().decode()
         # Lines of JSON, which a streaming route answers with, are not one document.
-        one = response.headers.get_content_type() != "application/x-ndjson"
-        self.body = json.loads(self.text) if self.text and one else None
+        streamed = response.headers.get_content_type() == "application/x-ndjson"
+        self.body = json.loads(self.text) if self.text and not streamed else None
 
 
 class Client:

@@ -218,7 +218,10 @@ async fn exchange<F: Faces>(
     let host = request.host();
     if host_is_clear && faces.streams(&request) {
         let body = Arriving::new(body, limits.body, stop);
-        return respond(faces.answer_stream(peer, request, body).await, &host, false);
+        let streamed = faces.answer_stream(peer, request, body).await;
+        // Who is refused at once may still be sending: what was not read would look like a request.
+        let refused = streamed.rest.is_none();
+        return respond(streamed, &host, refused);
     }
     let unread = if host_is_clear {
         let limit = faces.body_limit(&request).await;
