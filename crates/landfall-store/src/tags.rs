@@ -1,6 +1,7 @@
 //! The path table of twin tags: each leaf of a tags document as a path and a comparable value.
 //!
-//! Only equality is asked of it. Long texts stand in the table by their hash.
+//! Only equality is asked of it. Long texts and very long paths stand in the table by their hash: a key of an
+//! index has a bound, in PostgreSQL some 2,700 bytes.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,6 +13,9 @@ use crate::dialect::Fault;
 
 /// Longest text that stands in an index as it is, in bytes.
 const LONGEST: usize = 128;
+
+/// Longest path that stands in an index as it is, in bytes.
+const LONGEST_PATH: usize = 1024;
 
 /// A path and what stands there.
 pub(crate) type Leaf = (String, String);
@@ -47,7 +51,7 @@ fn gather(value: &Json, path: &mut String, found: &mut Vec<Leaf>) {
         Json::Null | Json::Array(_) => return,
     };
     if !path.is_empty() {
-        found.push((path.clone(), literal));
+        found.push((bounded(path), literal));
     }
 }
 
@@ -70,7 +74,15 @@ pub(crate) fn path_of(names: &[String]) -> Option<String> {
     for name in names {
         extend(&mut path, name);
     }
-    (!path.is_empty()).then_some(path)
+    (!path.is_empty()).then(|| bounded(&path))
+}
+
+fn bounded(path: &str) -> String {
+    if path.len() <= LONGEST_PATH {
+        path.to_owned()
+    } else {
+        hashed(path)
+    }
 }
 
 /// The value a query asks for, as the table holds it; `null` is not held.
@@ -101,9 +113,13 @@ pub(crate) fn short(text: &str) -> String {
     if text.len() <= LONGEST {
         text.to_owned()
     } else {
-        let hash = digest(&SHA256, text.as_bytes());
-        format!("sha256:{}", STANDARD_NO_PAD.encode(hash.as_ref()))
+        hashed(text)
     }
+}
+
+fn hashed(text: &str) -> String {
+    let hash = digest(&SHA256, text.as_bytes());
+    format!("sha256:{}", STANDARD_NO_PAD.encode(hash.as_ref()))
 }
 
 /// What must be removed and what added to bring the table from one document to another.

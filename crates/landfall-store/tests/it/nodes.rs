@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use landfall_core::conformance::Samples;
+use landfall_core::document::Document;
 use landfall_core::id::{IdScope, RegistrationId};
+use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::registration::operation::{Operation, Progress};
-use landfall_core::store::{Change, CommitError, Expect, Guard, Store, Write};
+use landfall_core::store::{Change, CommitError, Expect, Guard, Selection, Store, Write};
 use landfall_store::SqlStore;
 
 use crate::fixture::{Drawn, with_service, write};
@@ -162,5 +164,36 @@ async fn a_registration_that_is_refused_costs_the_others_of_its_batch_nothing() 
                 assert_eq!(there.is_some(), kept, "{id}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn tags_of_any_length_are_kept_and_found() {
+    let long = "n".repeat(3000);
+    let tags = format!(r#"{{"{long}":"{long}"}}"#);
+    let term = IndexedTerm {
+        path: Path(vec![
+            "initialTwin".to_owned(),
+            "tags".to_owned(),
+            long.clone(),
+        ]),
+        value: Literal::Text(long),
+    };
+    for server in postgres::servers() {
+        let database = postgres::fresh(&server).await;
+        let store = postgres::open(&database).await.expect("opens");
+        let scope = with_service(&store).await;
+        let mut enrollment = Samples::new(&Drawn).individual("dev");
+        let twin = enrollment.terms.initial_twin.get_or_insert_default();
+        twin.tags = Document::parse(&tags).ok();
+        let put = Write::PutIndividual(scope.clone(), Box::new(enrollment), Expect::Absent);
+        write(&store, put).await.expect("kept");
+        let selection = Selection {
+            terms: vec![term.clone()],
+            limit: 9,
+            ..Selection::default()
+        };
+        let found = store.individuals(&scope, &selection).await.expect("reads");
+        assert_eq!(found.len(), 1);
     }
 }
