@@ -17,7 +17,8 @@ Programs:
   hello       an HTTP server that says hello, on the engine that Landfall uses
   hello-ours  the same through Landfall's own listener
   store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
-  store-layer FOLDER COUNT  in the layer alone";
+  store-layer FOLDER COUNT  in the layer alone
+  store-postgres URL COUNT  the same as store, in the PostgreSQL layer; the database must be new";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["hello-ours"] => programs::hello::ours(),
         ["store", folder, count] => programs::store::run(folder, count, true),
         ["store-layer", folder, count] => programs::store::run(folder, count, false),
+        ["store-postgres", url, count] => programs::store_postgres::run(url, count),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -3,3 +3,4 @@
 pub mod hello;
 pub mod hs;
 pub mod store;
+pub mod store_postgres;

@@ -36,9 +36,9 @@ use tokio::task::JoinSet;
 /// Writers at once, as a busy server has.
 const IN_FLIGHT: usize = 128;
 /// Registrations in one commit of the bare loop.
-const PER_COMMIT: usize = 64;
+pub(super) const PER_COMMIT: usize = 64;
 /// The group that lets the devices in.
-const GROUP: &str = "fleet";
+pub(super) const GROUP: &str = "fleet";
 
 /// Writes `count` registrations through the layer and, when asked, by the bare loop.
 ///
@@ -74,32 +74,56 @@ fn used() -> anyhow::Result<u128> {
 async fn layer(file: &Path, count: usize) -> anyhow::Result<String> {
     let key = SealingKey::generate(&landfall_server::time::SystemEntropy);
     let backend = Backend::sqlite(file.to_owned(), key)?;
+    let (scope, group, changes) = prepared(&backend, count).await?;
+    // The guard of each names a group that is there.
+    let connection = Connection::open(file)?;
+    connection.execute(
+        "INSERT INTO enrollment_groups (scope, key, etag, provisioning_status, attestation, allocation, tags, record) \
+         VALUES (?1, ?2, ?3, 'enabled', 'symmetricKey', '', '', '{}')",
+        (&scope, GROUP, &group),
+    )?;
+    drop(connection);
+    let (before, commits) = (used()?, backend.store.commits());
+    written(&backend, changes).await?;
+    let line = format!(
+        "{count} {} {}",
+        used()? - before,
+        backend.store.commits() - commits
+    );
+    backend.store.close().await;
+    Ok(line)
+}
+
+/// A service with its hub, the etag of the group that lets its devices in, and what each of them writes.
+pub(super) async fn prepared(
+    backend: &Backend<SqlStore>,
+    count: usize,
+) -> anyhow::Result<(String, String, Vec<Change<HubWrite>>)> {
     let names = Names {
         service: ServiceName::parse("bench")?,
         host: "localhost".to_owned(),
         hub: HubHostName::parse("hub.localhost")?,
     };
     let author = Author::server(backend.clock.now(), &*backend.entropy);
-    let (service, _) = founding::found(&backend, names, author).await?;
+    let (service, _) = founding::found(backend, names, author).await?;
     let group = Etag::draw(&*backend.entropy);
     let mut changes = Vec::with_capacity(count);
     for number in 0..count {
-        changes.push(change(&backend, &service, &group, number).await?);
+        changes.push(change(backend, &service, &group, number).await?);
     }
-    // The guard of each names a group that is there.
-    let connection = Connection::open(file)?;
-    connection.execute(
-        "INSERT INTO enrollment_groups (scope, key, etag, provisioning_status, attestation, allocation, tags, record) \
-         VALUES (?1, ?2, ?3, 'enabled', 'symmetricKey', '', '', '{}')",
-        (service.id_scope.key(), GROUP, group.as_str()),
-    )?;
-    drop(connection);
-    let store = &backend.store;
-    let (before, commits) = (used()?, store.commits());
+    let scope = service.id_scope.key().to_owned();
+    Ok((scope, group.as_str().to_owned(), changes))
+}
+
+/// Writes all, so many at once as a busy server has.
+pub(super) async fn written(
+    backend: &Backend<SqlStore>,
+    changes: Vec<Change<HubWrite>>,
+) -> anyhow::Result<()> {
     let mut writing = JoinSet::new();
     let mut changes = changes.into_iter();
     let begin = |writing: &mut JoinSet<bool>, change| {
-        let store = Arc::clone(store);
+        let store = Arc::clone(&backend.store);
         writing.spawn(async move { store.commit(vec![change]).await.iter().all(Result::is_ok) });
     };
     for change in changes.by_ref().take(IN_FLIGHT) {
@@ -111,9 +135,7 @@ async fn layer(file: &Path, count: usize) -> anyhow::Result<String> {
             begin(&mut writing, change);
         }
     }
-    let line = format!("{count} {} {}", used()? - before, store.commits() - commits);
-    store.close().await;
-    Ok(line)
+    Ok(())
 }
 
 /// What one registration writes.

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use landfall_core::audit::Author;
+use landfall_core::clock::Timestamp;
 use landfall_core::conformance::Samples;
 use landfall_core::document::Document;
 use landfall_core::id::{IdScope, RegistrationId};
@@ -163,6 +165,73 @@ async fn a_registration_that_is_refused_costs_the_others_of_its_batch_nothing() 
                 let there = store.registration(&scope, &id).await.expect("reads");
                 assert_eq!(there.is_some(), kept, "{id}");
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enrollment_that_one_server_deletes_lets_nobody_in_through_another() {
+    const DEVICES: usize = 300;
+    for server in postgres::servers() {
+        let (one, other, _) = two(&server).await;
+        let scope = with_service(&one).await;
+        let samples = Samples::new(&Drawn);
+        let id = |n: usize| RegistrationId::parse(&format!("dev-{n}")).expect("an id");
+        let enrollments: Vec<_> = (0..DEVICES)
+            .map(|n| samples.individual(id(n).as_str()))
+            .collect();
+        let make = enrollments.iter().map(|enrollment| {
+            let put = (scope.clone(), Box::new(enrollment.clone()), Expect::Absent);
+            Change::of(Write::PutIndividual(put.0, put.1, put.2))
+        });
+        assert_eq!(one.commit(make.collect()).await, vec![Ok(()); DEVICES]);
+        let register = enrollments.iter().map(|enrollment| {
+            let etag = Expect::Etag(enrollment.terms.etag.clone());
+            let registration = samples.registration(enrollment.registration_id.as_str(), None);
+            let put = (scope.clone(), Box::new(registration), Expect::Absent);
+            Change {
+                guards: vec![Guard::Individual(
+                    scope.clone(),
+                    enrollment.registration_id.clone(),
+                    etag,
+                )],
+                ..Change::of(Write::PutRegistration(put.0, put.1, put.2))
+            }
+        });
+        let author = Author::server(Timestamp::from_unix_seconds(1), &Drawn);
+        let delete = (0..DEVICES).map(|n| {
+            Change::of(Write::DeleteIndividual(
+                scope.clone(),
+                id(n),
+                Expect::Present,
+            ))
+            .by(author.clone())
+        });
+        // One at a time, so that each meets whatever the other server is about.
+        let deleting = async {
+            for change in delete {
+                assert_eq!(other.commit(vec![change]).await, [Ok(())]);
+            }
+        };
+        let registering = async {
+            let mut refused = 0;
+            for change in register {
+                refused += one
+                    .commit(vec![change])
+                    .await
+                    .iter()
+                    .filter(|a| a.is_err())
+                    .count();
+            }
+            refused
+        };
+        let (refused, ()) = tokio::join!(registering, deleting);
+        for n in 0..DEVICES {
+            let left = one.registration(&scope, &id(n)).await.expect("reads");
+            assert!(
+                left.is_none(),
+                "dev-{n} is in without an enrollment; {refused} were refused"
+            );
         }
     }
 }
