@@ -1,22 +1,26 @@
-//! Landfall beside the programs that it is measured against: all rows interleaved in one run, round by
-//! round, servers on one processor and clients on the other. What is compared stands in `rows`, the
-//! servers in `stage`, the page that comes of it in `page`.
+//! Landfall beside the programs that it is measured against: servers on one processor and clients on the
+//! other. A row is described in `row`; the families of rows are `rounds` (held against another program,
+//! interleaved round by round) and `counts` (held against a number). The page that comes of all stands in `page`.
 
-mod limits;
+mod counts;
 mod notes;
 mod page;
-mod rows;
+mod rounds;
+mod row;
 mod stage;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use self::limits::Held;
-use self::rows::{ROWS, Row};
-use self::stage::{Figure, Measured, Stage};
+use self::row::{Family, Outcome, Row};
+
+/// All rows, in the order of the page.
+static FAMILIES: [&Family; 2] = [&rounds::FAMILY, &counts::FAMILY];
+
+/// How much of a bound a short run on a busy machine must reach.
+const WIDENED: f64 = 0.85;
 
 const USAGE: &str = "\
 landfall-bench compare --landfall FILE --folder DIR [--rows 1,2,…] [--rounds N] [--seconds S] [--page FILE] [--short]";
@@ -27,24 +31,14 @@ pub(super) struct Options {
     landfall: PathBuf,
     /// Where its data folder and what else servers need is made; on the disk that counts.
     folder: PathBuf,
-    rows: Vec<&'static Row>,
     /// The numbers asked for, when they were.
-    rows_named: Option<Vec<u8>>,
+    rows: Option<Vec<u8>>,
     rounds: usize,
     span: Duration,
     /// Where the page goes.
     page: Option<PathBuf>,
     /// Judge by widened bounds and say so in the exit code.
     short: bool,
-}
-
-/// What the rounds of one row came to.
-pub(super) struct Result {
-    row: &'static Row,
-    /// Reference by ours, of each round; sorted.
-    ratios: Vec<f64>,
-    reference: Vec<Figure>,
-    ours: Vec<Figure>,
 }
 
 /// Runs a comparison.
@@ -54,63 +48,34 @@ pub(super) struct Result {
 /// is below its bound.
 pub(super) fn run(words: &[&str]) -> anyhow::Result<()> {
     let options = Options::read(words)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let results = runtime.block_on(measure(&options))?;
-    let held = limits::measure(&options)?;
-    let lines = results.iter().map(Result::line);
-    for line in lines.chain(held.iter().map(Held::line)) {
-        println!("{line}");
+    let mut outcomes = Vec::new();
+    for family in FAMILIES {
+        let wanted = options.wanted(family);
+        if !wanted.is_empty() {
+            outcomes.extend((family.measure)(&options, &wanted)?);
+        }
+    }
+    for outcome in &outcomes {
+        println!("{}", outcome.line());
     }
     if let Some(file) = &options.page {
-        let text = page::text(&options, &results, &held)?;
+        let text = page::text(&options, &outcomes);
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
         println!("written: {}", file.display());
     }
     if options.short {
-        judge(&results, &held)?;
+        judge(&outcomes)?;
     }
     Ok(())
 }
 
-async fn measure(options: &Options) -> anyhow::Result<Vec<Result>> {
-    let mut stage = Stage::set(options).await?;
-    let mut results: Vec<Result> = options.rows.iter().map(|row| Result::of(row)).collect();
-    for round in 0..=options.rounds {
-        // What several rows share is measured once a round.
-        let mut known: BTreeMap<Measured, Figure> = BTreeMap::new();
-        for result in &mut results {
-            let mut pair = Vec::with_capacity(2);
-            for what in [result.row.reference, result.row.ours] {
-                let figure = match known.get(&what) {
-                    Some(figure) => *figure,
-                    None => {
-                        let figure = stage.measure(what, options.span).await;
-                        figure.with_context(|| format!("row {}, {what:?}", result.row.number))?
-                    }
-                };
-                known.insert(what, figure);
-                pair.push(figure);
-            }
-            // The first round warms up: files, caches, the processor itself.
-            if let (&[reference, ours], true) = (&pair[..], round > 0) {
-                result.add(reference, ours);
-            }
-        }
-        eprintln!("round {round} of {}", options.rounds);
-    }
-    Ok(results)
-}
-
-/// Holds the rows of a short run against their bounds.
-fn judge(results: &[Result], held: &[Held]) -> anyhow::Result<()> {
-    let low = results
+/// Holds the rows of a short run against their widened bounds.
+fn judge(outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let short = outcomes
         .iter()
-        .filter(|result| !result.meets(result.row.must * rows::WIDENED));
-    let high = held.iter().filter(|held| held.verdict() == "short");
-    let low: Vec<String> = low.map(Result::line).chain(high.map(Held::line)).collect();
-    ensure!(low.is_empty(), "below the bound:\n{}", low.join("\n"));
+        .filter(|outcome| !outcome.meets(outcome.bounds.must, WIDENED));
+    let short: Vec<String> = short.map(Outcome::line).collect();
+    ensure!(short.is_empty(), "past the bound:\n{}", short.join("\n"));
     Ok(())
 }
 
@@ -119,8 +84,7 @@ impl Options {
         let mut options = Options {
             landfall: PathBuf::new(),
             folder: PathBuf::new(),
-            rows: ROWS.iter().collect(),
-            rows_named: None,
+            rows: None,
             rounds: 5,
             span: Duration::from_secs(2),
             page: None,
@@ -130,7 +94,6 @@ impl Options {
         while let Some(word) = words.next() {
             if *word == "--short" {
                 options.short = true;
-                options.rows = ROWS.iter().filter(|row| row.short).collect();
                 (options.rounds, options.span) = (4, Duration::from_secs(1));
                 continue;
             }
@@ -141,14 +104,7 @@ impl Options {
                 "--page" => options.page = Some(PathBuf::from(value)),
                 "--rounds" => options.rounds = value.parse().context(USAGE)?,
                 "--seconds" => options.span = Duration::from_secs(value.parse().context(USAGE)?),
-                "--rows" => {
-                    let named = rows::numbers(value)?;
-                    options.rows = ROWS
-                        .iter()
-                        .filter(|row| named.contains(&row.number))
-                        .collect();
-                    options.rows_named = Some(named);
-                }
+                "--rows" => options.rows = Some(numbers(value)?),
                 _ => bail!("{USAGE}"),
             }
         }
@@ -160,74 +116,29 @@ impl Options {
         options.folder = options.folder.canonicalize()?;
         Ok(options)
     }
-}
 
-impl Result {
-    fn of(row: &'static Row) -> Self {
-        Result {
-            row,
-            ratios: Vec::new(),
-            reference: Vec::new(),
-            ours: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, reference: Figure, ours: Figure) {
-        self.ratios.push(reference.cost / ours.cost);
-        self.ratios.sort_by(f64::total_cmp);
-        self.reference.push(reference);
-        self.ours.push(ours);
-    }
-
-    /// The median of the rounds' ratios.
-    fn ratio(&self) -> f64 {
-        median(self.ratios.iter().copied())
-    }
-
-    fn meets(&self, bound: f64) -> bool {
-        self.ratio() >= bound
-    }
-
-    fn verdict(&self) -> &'static str {
-        if self.meets(self.row.stretch) {
-            "stretch"
-        } else if self.meets(self.row.must) {
-            "must"
-        } else {
-            "short"
-        }
-    }
-
-    fn line(&self) -> String {
-        format!(
-            "row {:>2}: {:.2} ({:.2} to {:.2}), must {}, stretch {}: {}; {:.1} {unit} beside {:.1} {unit}; {}",
-            self.row.number,
-            self.ratio(),
-            self.ratios.first().unwrap_or(&f64::NAN),
-            self.ratios.last().unwrap_or(&f64::NAN),
-            self.row.must,
-            self.row.stretch,
-            self.verdict(),
-            median(self.ours.iter().map(|figure| figure.cost)),
-            median(self.reference.iter().map(|figure| figure.cost)),
-            self.row.what,
-            unit = self.row.unit,
-        )
+    /// Those rows of a family that are to be measured.
+    fn wanted(&self, family: &Family) -> Vec<&'static Row> {
+        let rows = family.rows.iter().filter(|row| match &self.rows {
+            Some(named) => named.contains(&row.number),
+            None => row.short || !self.short,
+        });
+        rows.collect()
     }
 }
 
-/// The middle of some numbers.
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = numbers.collect();
-    sorted.sort_by(f64::total_cmp);
-    let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
-    if sorted.len() % 2 == 1 {
-        return upper;
-    }
-    let lower = (sorted.len() / 2)
-        .checked_sub(1)
-        .and_then(|at| sorted.get(at));
-    lower.map_or(upper, |lower| (lower + upper) / 2.0)
+/// The numbers of a list such as `1,2,7`.
+fn numbers(list: &str) -> anyhow::Result<Vec<u8>> {
+    list.split(',')
+        .map(|text| {
+            let wanted = text.trim().parse().ok();
+            let mut all = FAMILIES.iter().flat_map(|family| family.rows);
+            let there = all.find(|row| wanted == Some(row.number));
+            Ok(there
+                .with_context(|| format!("there is no row {text}"))?
+                .number)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -235,19 +146,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_verdict_goes_by_the_median_of_the_rounds() {
-        let row = &ROWS[0];
-        let mut result = Result::of(row);
-        let figure = |cost| Figure { cost, rate: 1.0 };
-        for ours in [100.0, 50.0, 200.0] {
-            result.add(figure(100.0), figure(ours));
+    fn rows_are_chosen_by_number_and_those_that_are_not_there_are_named() {
+        assert_eq!(numbers("1, 24").expect("two rows"), [1, 24]);
+        let error = numbers("1,99").expect_err("no such row");
+        assert_eq!(error.to_string(), "there is no row 99");
+    }
+
+    #[test]
+    fn no_family_asks_less_of_stretch_than_of_must() {
+        for row in FAMILIES.iter().flat_map(|family| family.rows) {
+            let more = match row.asked {
+                row::Asked::Beside(_) => row.stretch >= row.must,
+                _ => row.stretch <= row.must,
+            };
+            assert!(more, "row {}", row.number);
         }
-        assert_eq!(result.ratio(), 1.0);
-        assert_eq!(result.verdict(), "stretch");
-        assert!(result.meets(1.0) && !result.meets(1.01));
-        result.add(figure(100.0), figure(1000.0));
-        assert_eq!(result.ratio(), 0.75);
-        assert_eq!(result.verdict(), "short");
-        assert!(median(std::iter::empty()).is_nan());
     }
 }

@@ -7,15 +7,12 @@ use std::process::Command;
 use landfall_core::clock::Clock as _;
 use landfall_server::time::SystemClock;
 
-use super::limits::Held;
+use super::Options;
 use super::notes::{NOT_YET, SPENT};
-use super::{Options, Result, median};
+use super::row::{Asked, Outcome};
 
 /// The text of the page.
-///
-/// # Errors
-/// When a program does not say its version.
-pub(super) fn text(options: &Options, results: &[Result], held: &[Held]) -> anyhow::Result<String> {
+pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
     let mut page = String::from(
         "# Performance: Landfall beside what you know\n\n\
          Written by `cargo xtask bench`, which anybody can run; it takes some minutes and two processors. Each row \
@@ -27,16 +24,17 @@ pub(super) fn text(options: &Options, results: &[Result], held: &[Held]) -> anyh
          for every thread: what the\nclient costs is not in it. A ratio of 0.5 says that Landfall uses twice what the \
          reference uses. **must** and **stretch** are what the project asks\nof itself.\n\n",
     );
-    page.push_str(&table(results));
-    page.push_str(&counts(held));
-    page.push_str(&machine(options)?);
-    let short = results.iter().filter(|result| result.verdict() == "short");
+    page.push_str(&ratios(outcomes));
+    page.push_str(&numbers(outcomes));
+    page.push_str(&machine(options));
+    let short = outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict() == "short");
     let spent: String = short
-        .filter_map(|result| {
-            let (_, spent) = SPENT
-                .iter()
-                .find(|(rows, _)| rows.contains(&result.row.number))?;
-            Some(format!("- **Row {}**: {spent}\n", result.row.number))
+        .filter_map(|outcome| {
+            let number = outcome.row.number;
+            let (_, spent) = SPENT.iter().find(|(rows, _)| rows.contains(&number))?;
+            Some(format!("- **Row {number}**: {spent}\n"))
         })
         .collect();
     if !spent.is_empty() {
@@ -45,61 +43,76 @@ pub(super) fn text(options: &Options, results: &[Result], held: &[Held]) -> anyh
     }
     page.push_str("\n## What is not measured\n\n");
     page.push_str(NOT_YET);
-    Ok(page)
+    page
 }
 
-fn table(results: &[Result]) -> String {
+/// Rows that are held against another program.
+fn ratios(outcomes: &[Outcome]) -> String {
     let mut table = String::from(
         "| row | Landfall | beside | ratio (lowest to highest) | must | stretch | verdict | cost, Landfall and reference | a second, Landfall and reference |\n\
          |---|---|---|---|---|---|---|---|---|\n",
     );
-    for result in results {
-        let row = result.row;
-        let cost = |figures: &[super::Figure]| median(figures.iter().map(|figure| figure.cost));
-        let rate = |figures: &[super::Figure]| median(figures.iter().map(|figure| figure.rate));
+    for outcome in outcomes {
+        let row = outcome.row;
+        let Asked::Beside(beside) = row.asked else {
+            continue;
+        };
+        let (costs, rates) =
+            outcome
+                .figures()
+                .map_or_else(Default::default, |(ours, reference)| {
+                    (
+                        format!("{:.0} and {:.0} {}", ours.cost, reference.cost, row.unit),
+                        format!("{:.0} and {:.0}", ours.rate, reference.rate),
+                    )
+                });
         table.push_str(&format!(
-            "| {} | {} | {} | {:.2} ({:.2} to {:.2}) | {} | {} | {} | {:.0} and {:.0} {} | {:.0} and {:.0} |\n",
+            "| {} | {} | {beside} | {} | {:.2} | {:.2} | {} | {costs} | {rates} |\n",
             row.number,
             row.what,
-            row.beside,
-            result.ratio(),
-            result.ratios.first().unwrap_or(&f64::NAN),
-            result.ratios.last().unwrap_or(&f64::NAN),
-            row.must,
-            row.stretch,
-            result.verdict(),
-            cost(&result.ours),
-            cost(&result.reference),
-            row.unit,
-            rate(&result.ours),
-            rate(&result.reference),
+            value(outcome),
+            outcome.bounds.must,
+            outcome.bounds.stretch,
+            outcome.verdict(),
         ));
     }
     table
 }
 
-fn counts(held: &[Held]) -> String {
+/// Rows that are held against a number.
+fn numbers(outcomes: &[Outcome]) -> String {
     let mut table = String::from(
         "\nHeld against a number:\n\n| row | what | is | must | stretch | verdict |\n|---|---|---|---|---|---|\n",
     );
-    for held in held {
-        let limit = held.limit;
+    for outcome in outcomes {
+        let row = outcome.row;
+        if row.asked != Asked::Number {
+            continue;
+        }
         table.push_str(&format!(
-            "| {} | {} | {:.2} {unit} | {} {unit} | {} {unit} | {} |\n",
-            limit.number,
-            limit.what,
-            held.value,
-            limit.must,
-            limit.stretch,
-            held.verdict(),
-            unit = limit.unit,
+            "| {} | {} | {} {unit} | ≤ {} {unit} | ≤ {} {unit} | {} |\n",
+            row.number,
+            row.what,
+            value(outcome),
+            outcome.bounds.must,
+            outcome.bounds.stretch,
+            outcome.verdict(),
+            unit = row.unit,
         ));
     }
     table
 }
 
+/// The median, and the lowest and highest.
+fn value(outcome: &Outcome) -> String {
+    match outcome.spread() {
+        Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", outcome.value()),
+        None => format!("{:.2}", outcome.value()),
+    }
+}
+
 /// Where and how the figures came about.
-fn machine(options: &Options) -> anyhow::Result<String> {
+fn machine(options: &Options) -> String {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let of_cpu = read("/proc/cpuinfo");
     let model = of_cpu
@@ -147,7 +160,7 @@ fn machine(options: &Options) -> anyhow::Result<String> {
     for (what, value) in rows {
         text.push_str(&format!("| {what} | {value} |\n"));
     }
-    Ok(text)
+    text
 }
 
 /// What a program says of its version, on whichever stream.

@@ -18,6 +18,7 @@ use landfall_server::time::{SystemClock, sleep};
 use self::landfall::Landfall;
 use self::server::Server;
 use super::Options;
+use super::row::Figure;
 
 /// Pieces of work at once, unless the measure says otherwise.
 const IN_FLIGHT: usize = 128;
@@ -43,13 +44,6 @@ pub(super) enum Measured {
     BareLoop,
 }
 
-/// What one piece of work cost, in the row's unit, and how many were done in a second.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Figure {
-    pub(super) cost: f64,
-    pub(super) rate: f64,
-}
-
 /// Everything that runs.
 pub(super) struct Stage {
     landfall: Landfall,
@@ -69,13 +63,12 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts the servers.
-    pub(super) async fn set(options: &Options) -> anyhow::Result<Self> {
+    /// Starts the servers that these measures want.
+    pub(super) async fn set(options: &Options, wanted: &[Measured]) -> anyhow::Result<Self> {
         let authority = Authority::make(SystemClock.now(), Duration::from_secs(24 * 3600))?;
-        let wants_nginx = options
-            .rows
+        let wants_nginx = wanted
             .iter()
-            .any(|row| matches!(row.reference, Measured::NginxFresh | Measured::NginxKept));
+            .any(|what| matches!(what, Measured::NginxFresh | Measured::NginxKept));
         Ok(Stage {
             landfall: Landfall::start(options, authority.root()).await?,
             hs: Server::own("hs")?,

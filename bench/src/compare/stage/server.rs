@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use landfall_bench::identity;
 use landfall_server::command::bench::process::Process;
 
-use super::{Figure, moment};
+use super::super::row::Figure;
+use super::moment;
 
 /// The processor of all servers; clients have the others.
 const PROCESSOR: &str = "0";

@@ -7,93 +7,47 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use super::Options;
+use super::row::{Asked, Family, Outcome, Row};
 
 /// How many registrations the counting run writes.
 const REGISTRATIONS: &str = "8192";
 
-/// One such row.
-pub(super) struct Limit {
-    pub(super) number: u8,
-    pub(super) what: &'static str,
-    pub(super) unit: &'static str,
-    pub(super) must: f64,
-    pub(super) stretch: f64,
-    /// Whether the short run has it.
-    short: bool,
-    measure: fn(&Options) -> anyhow::Result<f64>,
-}
-
 /// All of them.
-pub(super) const LIMITS: [Limit; 2] = [
-    Limit {
+pub(super) static FAMILY: Family = Family {
+    rows: &ROWS,
+    measure,
+};
+
+static ROWS: [Row; 2] = [
+    Row {
         number: 23,
         what: "the executable, without symbols",
+        asked: Asked::Number,
         unit: "MB",
         must: 30.0,
         stretch: 20.0,
         short: false,
-        measure: size,
     },
-    Limit {
+    Row {
         number: 24,
         what: "waits for the disk (fdatasync and fsync) per group commit of registrations, checkpoints included",
+        asked: Asked::Number,
         unit: "",
         must: 1.25,
         stretch: 1.15,
         short: true,
-        measure: waits,
     },
 ];
 
-/// A row that was measured.
-pub(super) struct Held {
-    pub(super) limit: &'static Limit,
-    pub(super) value: f64,
-}
-
-impl Held {
-    pub(super) fn verdict(&self) -> &'static str {
-        if self.value <= self.limit.stretch {
-            "stretch"
-        } else if self.value <= self.limit.must {
-            "must"
-        } else {
-            "short"
-        }
-    }
-
-    pub(super) fn line(&self) -> String {
-        let Limit {
-            number,
-            what,
-            unit,
-            must,
-            stretch,
-            ..
-        } = self.limit;
-        format!(
-            "row {number}: {:.2} {unit}, must {must}, stretch {stretch}: {}; {what}",
-            self.value,
-            self.verdict()
-        )
-    }
-}
-
-/// Measures those that the run has.
-///
-/// # Errors
-/// When one cannot be measured.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Held>> {
-    LIMITS
-        .iter()
-        .filter(|limit| match &options.rows_named {
-            Some(named) => named.contains(&limit.number),
-            None => limit.short || !options.short,
-        })
-        .map(|limit| {
-            let value = (limit.measure)(options);
-            let value = value.with_context(|| format!("row {}", limit.number))?;
-            Ok(Held { limit, value })
+fn measure(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outcome>> {
+    rows.iter()
+        .map(|row| {
+            let value = match row.number {
+                23 => size(options),
+                _ => waits(options),
+            };
+            let value = value.with_context(|| format!("row {}", row.number))?;
+            Ok(Outcome::number(row, value))
         })
         .collect()
 }

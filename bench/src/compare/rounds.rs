@@ -1,0 +1,168 @@
+//! Rows that are held against another program, round by round: what is compared with what, and the rounds
+//! themselves. The servers stand in `stage`.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use anyhow::Context as _;
+
+use super::Options;
+use super::row::{Asked, Family, Figure, Outcome, Row};
+use super::stage::{Measured, Stage};
+
+/// All of them.
+pub(super) static FAMILY: Family = Family {
+    rows: &ROWS,
+    measure,
+};
+
+const fn row(
+    number: u8,
+    what: &'static str,
+    beside: &'static str,
+    [must, stretch]: [f64; 2],
+    short: bool,
+) -> Row {
+    Row {
+        number,
+        what,
+        asked: Asked::Beside(beside),
+        unit: "µs",
+        must,
+        stretch,
+        short,
+    }
+}
+
+static ROWS: [Row; 9] = [
+    row(
+        1,
+        "TLS 1.3 handshake through the accept path",
+        "a TLS server that says one byte",
+        [0.95, 1.0],
+        true,
+    ),
+    row(
+        2,
+        "first GET on a fresh TLS 1.3 connection, through all of the server",
+        "a TLS server that says one byte",
+        [0.85, 0.95],
+        true,
+    ),
+    row(
+        3,
+        "durable registration on a fresh TLS 1.3 connection, 128 in flight",
+        "a TLS server that says one byte",
+        [0.55, 0.70],
+        false,
+    ),
+    row(
+        4,
+        "durable registration and status poll on a fresh TLS 1.3 connection, 128 in flight",
+        "a TLS server that says one byte",
+        [0.45, 0.60],
+        true,
+    ),
+    row(
+        5,
+        "as 4",
+        "nginx `return 200` on a fresh TLS 1.3 connection, 16 in flight",
+        [0.85, 1.1],
+        false,
+    ),
+    row(
+        6,
+        "as 4, with a client certificate and one link of its chain",
+        "a TLS server that says one byte to clients with the same certificates",
+        [0.40, 0.55],
+        false,
+    ),
+    row(
+        7,
+        "durable registration and status poll on a kept connection, 128 in flight",
+        "an HTTP server that says hello, one request on a kept connection",
+        [0.08, 0.15],
+        true,
+    ),
+    row(
+        8,
+        "hello through Landfall's listener, kept connections",
+        "nginx `return 200`, kept connections",
+        [0.75, 0.9],
+        false,
+    ),
+    row(
+        9,
+        "durable registration in the SQLite layer, 128 in flight",
+        "a bare loop of the same statements with the same rows, 64 per commit",
+        [0.6, 0.8],
+        false,
+    ),
+];
+
+/// What is measured for a row: ours, and the reference.
+fn pair(number: u8) -> Option<[Measured; 2]> {
+    Some(match number {
+        1 => [Measured::Handshake, Measured::BareHandshake],
+        2 => [Measured::FirstGet, Measured::BareHandshake],
+        3 => [Measured::Register, Measured::BareHandshake],
+        4 => [Measured::Pair, Measured::BareHandshake],
+        5 => [Measured::Pair, Measured::NginxFresh],
+        6 => [Measured::CertificatePair, Measured::BareClientHandshake],
+        7 => [Measured::KeptPair, Measured::HelloKept],
+        8 => [Measured::OurHelloKept, Measured::NginxKept],
+        9 => [Measured::Layer, Measured::BareLoop],
+        _ => return None,
+    })
+}
+
+fn measure(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outcome>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(interleaved(options, rows))
+}
+
+async fn interleaved(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outcome>> {
+    let mut pairs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let measures = pair(row.number).context("a row without measures")?;
+        pairs.push((Outcome::of(row), measures));
+    }
+    let wanted: Vec<Measured> = pairs.iter().flat_map(|(_, pair)| *pair).collect();
+    let mut stage = Stage::set(options, &wanted).await?;
+    for round in 0..=options.rounds {
+        // What several rows share is measured once a round.
+        let mut known: BTreeMap<Measured, Figure> = BTreeMap::new();
+        for (outcome, [ours, reference]) in &mut pairs {
+            for what in [*reference, *ours] {
+                if let Entry::Vacant(unknown) = known.entry(what) {
+                    let figure = stage.measure(what, options.span).await;
+                    let number = outcome.row.number;
+                    unknown.insert(figure.with_context(|| format!("row {number}, {what:?}"))?);
+                }
+            }
+            // The first round warms up: files, caches, the processor itself.
+            if let (Some(reference), Some(ours), true) =
+                (known.get(reference), known.get(ours), round > 0)
+            {
+                outcome.add(*reference, *ours);
+            }
+        }
+        eprintln!("round {round} of {}", options.rounds);
+    }
+    Ok(pairs.into_iter().map(|(outcome, _)| outcome).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_what_is_measured_for_it() {
+        for row in &ROWS {
+            assert!(pair(row.number).is_some(), "row {}", row.number);
+        }
+        assert!(pair(0).is_none());
+    }
+}
