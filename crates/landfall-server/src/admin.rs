@@ -1,5 +1,5 @@
-//! The admin listener: whether the process lives, whether it can serve, and which authority its clients
-//! are to trust, in plain HTTP, meant for this machine or a closed network.
+//! The admin listener: whether the process lives, whether it can serve, what it counted, and which authority
+//! its clients are to trust, in plain HTTP, meant for this machine or a closed network.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use landfall_core::store::Store;
 use tokio::net::TcpListener;
 
+use crate::metrics::scrape::{CONTENT_TYPE, Scrape};
 use crate::stop::Stop;
 use crate::time;
 
@@ -26,8 +27,19 @@ const READY_WITHIN: Duration = Duration::from_secs(3);
 /// the server runs.
 pub type Ca = Arc<ArcSwapOption<String>>;
 
-/// Answers `/healthz`, `/readyz` and `/ca.pem` until `stop` says true.
-pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, ca: Ca, mut stop: Stop) {
+/// What the listener is asked for.
+pub struct Asked<S> {
+    /// Whether it can write is asked by `/readyz`.
+    pub store: Arc<S>,
+    /// For `/ca.pem`.
+    pub ca: Ca,
+    /// For `/metrics`.
+    pub scrape: Scrape,
+}
+
+/// Answers `/healthz`, `/readyz`, `/metrics` and `/ca.pem` until `stop` says true.
+pub async fn serve<S: Store>(listener: TcpListener, asked: Asked<S>, mut stop: Stop) {
+    let asked = Arc::new(asked);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -39,12 +51,11 @@ pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, ca: Ca, mut s
             },
             () = stop.given() => return,
         };
-        let (store, ca, stopping) = (Arc::clone(&store), Arc::clone(&ca), stop.clone());
+        let (asked, stopping) = (Arc::clone(&asked), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let (store, stopping) = (Arc::clone(&store), stopping.is_given());
-                let ca = ca.load_full();
-                async move { Ok::<_, Infallible>(answer(&request, &*store, ca, stopping).await) }
+                let (asked, stopping) = (Arc::clone(&asked), stopping.is_given());
+                async move { Ok::<_, Infallible>(answer(&request, &asked, stopping).await) }
             });
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -58,8 +69,7 @@ pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, ca: Ca, mut s
 
 async fn answer<S: Store>(
     request: &hyper::Request<Incoming>,
-    store: &S,
-    ca: Option<Arc<String>>,
+    asked: &Asked<S>,
     stopping: bool,
 ) -> hyper::Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -68,7 +78,7 @@ async fn answer<S: Store>(
     match request.uri().path() {
         "/healthz" => reply(StatusCode::OK, "ok\n".to_owned()),
         "/readyz" if stopping => reply(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
-        "/readyz" => match time::timeout(READY_WITHIN, store.ready()).await {
+        "/readyz" => match time::timeout(READY_WITHIN, asked.store.ready()).await {
             Ok(Ok(())) => reply(StatusCode::OK, "ready\n".to_owned()),
             Ok(Err(error)) => reply(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
             Err(late) => reply(
@@ -76,8 +86,9 @@ async fn answer<S: Store>(
                 format!("the store: {late}\n"),
             ),
         },
-        "/ca.pem" => match ca {
-            Some(ca) => pem(&ca),
+        "/metrics" => metrics(&asked.scrape).await,
+        "/ca.pem" => match asked.ca.load_full() {
+            Some(ca) => typed(ca.to_string(), "application/x-pem-file"),
             None => reply(
                 StatusCode::NOT_FOUND,
                 "no authority is configured: its clients trust public ones, or https.ca_file is to name the PEM file of yours\n".to_owned(),
@@ -85,17 +96,26 @@ async fn answer<S: Store>(
         },
         _ => reply(
             StatusCode::NOT_FOUND,
-            "there is /healthz, /readyz and /ca.pem\n".to_owned(),
+            "there is /healthz, /readyz, /metrics and /ca.pem\n".to_owned(),
         ),
     }
 }
 
-fn pem(certificates: &str) -> hyper::Response<Full<Bytes>> {
-    let mut response = reply(StatusCode::OK, certificates.to_owned());
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-pem-file"),
-    );
+/// A scrape; counting a process's open files takes a while when there are many.
+async fn metrics(scrape: &Scrape) -> hyper::Response<Full<Bytes>> {
+    let scrape = scrape.clone();
+    match tokio::task::spawn_blocking(move || scrape.text()).await {
+        Ok(text) => typed(text, CONTENT_TYPE),
+        Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+fn typed(text: String, kind: &'static str) -> hyper::Response<Full<Bytes>> {
+    let mut response = reply(StatusCode::OK, text);
+    let kind = HeaderValue::from_static(kind);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, kind);
     response
 }
 

@@ -13,12 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::admin::Asked;
 use crate::backend::Backend;
 use crate::data_folder::DataFolder;
 use crate::device_api::DeviceApi;
 use crate::device_api::https::LARGEST_BODY;
 use crate::faces::AllFaces;
 use crate::listener::{self, Limits, Slots};
+use crate::metrics::scrape::Scrape;
 use crate::own_api::{Changes, Naming, OwnApi};
 use crate::provisioning::{Provisioning, USUAL_SHARE};
 use crate::stop::{self, Stop, Stopper};
@@ -93,6 +95,7 @@ pub struct Running {
     listening: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     ca: admin::Ca,
+    scrape: Scrape,
     traces: Option<(Traces, JoinHandle<()>)>,
     /// Held, so that no second server works on the folder.
     _folder: Arc<DataFolder>,
@@ -120,11 +123,7 @@ impl Running {
             Provisioning::new(backend.clone(), hubs.clone())
                 .with_search_share(settings.search_share),
         );
-        let (traces, writer) = Traces::start(
-            Arc::clone(&backend.store),
-            Arc::clone(&backend.clock),
-            settings.traces,
-        );
+        let (traces, writer) = Traces::start(&backend, settings.traces);
         let changes = Changes::default();
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),
@@ -147,7 +146,18 @@ impl Running {
             device_body: settings.device_body,
         });
         let slots = Slots::new(settings.limits.within_open_files());
-        let listening = tokio::spawn(open_doors(requests, tls, faces, slots, stopped.clone()));
+        let listening = tokio::spawn(open_doors(
+            requests,
+            tls,
+            faces,
+            slots.clone(),
+            stopped.clone(),
+        ));
+        let scrape = Scrape {
+            metrics: Arc::clone(&backend.metrics),
+            slots,
+            search_share: settings.search_share,
+        };
         let worker = tokio::spawn(worker::run(
             backend.clone(),
             Arc::clone(&provisioning),
@@ -165,6 +175,7 @@ impl Running {
             listening,
             workers: vec![worker],
             ca: Arc::clone(&settings.ca),
+            scrape,
             traces: Some((traces, writer)),
             _folder: folder,
         }
@@ -186,7 +197,7 @@ impl Running {
         listen(&self.listen, Door::Bound(socket)).await
     }
 
-    /// Answers health checks on `address`, in plain HTTP.
+    /// Answers health checks and scrapes on `address`, in plain HTTP.
     ///
     /// # Errors
     /// What the system said to the attempt.
@@ -194,14 +205,18 @@ impl Running {
         self.listen_admin_on(TcpListener::bind(address).await?)
     }
 
-    /// Answers health checks on a socket that is bound already, and gives its address.
+    /// Answers health checks and scrapes on a socket that is bound already, and gives its address.
     ///
     /// # Errors
     /// When the socket has no address.
     pub fn listen_admin_on(&mut self, socket: TcpListener) -> io::Result<SocketAddr> {
         let bound = socket.local_addr()?;
-        let (store, ca) = (Arc::clone(&self.backend.store), Arc::clone(&self.ca));
-        self.beside(|stop| admin::serve(socket, store, ca, stop));
+        let asked = Asked {
+            store: Arc::clone(&self.backend.store),
+            ca: Arc::clone(&self.ca),
+            scrape: self.scrape.clone(),
+        };
+        self.beside(|stop| admin::serve(socket, asked, stop));
         Ok(bound)
     }
 

@@ -1,4 +1,4 @@
-//! What every face of the server works on: the store, the time, and unpredictable bytes.
+//! What every face of the server works on: the store, the time, unpredictable bytes, and what is counted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use landfall_core::error::Error;
 use landfall_core::secret::repeated;
 use landfall_core::store::ReadError;
 use landfall_store::secret::SealingKey;
-use landfall_store::{Durability, OpenError, PostgresUrl, SqlStore};
+use landfall_store::{Durability, Observer, OpenError, PostgresUrl, SqlStore};
 
+use crate::metrics::Metrics;
 use crate::time::{SystemClock, SystemEntropy};
 
 /// What every face of the server works on.
@@ -22,6 +23,8 @@ pub struct Backend<S> {
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes.
     pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<S> Clone for Backend<S> {
@@ -30,6 +33,7 @@ impl<S> Clone for Backend<S> {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 }
@@ -68,11 +72,7 @@ impl Backend<SqlStore> {
             Arc::clone(&entropy),
             durability,
         )?;
-        Ok(Backend {
-            store: Arc::new(store),
-            clock,
-            entropy,
-        })
+        Ok(Self::observing(store, clock, entropy))
     }
 
     /// Opens a PostgreSQL database, with the machine's clock and chance.
@@ -83,11 +83,19 @@ impl Backend<SqlStore> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let store = SqlStore::postgres(url, key, Arc::clone(&clock), Arc::clone(&entropy));
-        Ok(Backend {
-            store: Arc::new(store.await?),
+        Ok(Self::observing(store.await?, clock, entropy))
+    }
+
+    /// A backend that counts what its store does.
+    pub fn observing(store: SqlStore, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let metrics = Arc::new(Metrics::new(clock.now()));
+        store.observe(Arc::clone(&metrics.store) as Arc<dyn Observer>);
+        Backend {
+            store: Arc::new(store),
             clock,
             entropy,
-        })
+            metrics,
+        }
     }
 }
 

@@ -48,6 +48,9 @@ pub use self::reference::{answers, reference};
 /// The version, for `-V` and for whoever keeps things by version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The commit that was built, or `unknown`.
+pub const COMMIT: &str = env!("LANDFALL_BUILT_OF");
+
 /// The version and the commit that was built, for `--version`; build.rs tells where the commit comes from.
 pub const BUILD: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -186,6 +189,8 @@ pub enum Page {
     Errors,
     /// docs/reference/checks.md
     Checks,
+    /// docs/reference/metrics.md
+    Metrics,
 }
 
 impl Command {
@@ -259,6 +264,7 @@ impl Command {
                     Page::Statuses => answers::statuses_page(),
                     Page::Errors => answers::errors(),
                     Page::Checks => answers::checks(),
+                    Page::Metrics => reference::metrics::page(),
                 });
                 Ok(())
             }

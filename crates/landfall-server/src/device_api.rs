@@ -57,6 +57,8 @@ where
         let reply = reply.with_header("x-ms-request-id", attempt.tracking_id().as_str());
         let outcome = format!("{} {}", reply.status.as_u16(), spoken(&answer));
         attempt.end(outcome);
+        let error = answer.as_ref().err();
+        attempt.course().count(error, &self.backend.metrics);
         self.traces.keep(attempt);
         reply
     }

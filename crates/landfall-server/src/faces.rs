@@ -19,6 +19,7 @@ use crate::backend::{Backend, unread};
 use crate::device_api::DeviceApi;
 use crate::device_api::https::{Incoming, LARGEST_BODY};
 use crate::listener::{Arriving, Chain, Faces, Streamed, Unread};
+use crate::metrics::label::{Face, Method, Status};
 use crate::own_api::OwnApi;
 use crate::{control_api, hub_api, service_api};
 
@@ -65,7 +66,9 @@ impl<S: HubStore> Faces for AllFaces<S> {
             "The head of the request cannot be read: send HTTP/1.1, with fewer or shorter headers."
                 .to_owned(),
         );
-        fault::reply(&error, &tracking, self.backend.clock.now())
+        let reply = fault::reply(&error, &tracking, self.backend.clock.now());
+        self.count(Face::Nobody, Method::Other, &reply);
+        reply
     }
 
     fn streams(&self, head: &Request) -> bool {
@@ -80,6 +83,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
             Err(error) => fault::reply(&error, tracking, origin.at).into(),
         };
         log(&origin, peer, &head, &streamed.reply);
+        self.count(Face::Own, &head.method, &streamed.reply);
         let methods = Route::Own(OwnRoute::Import).methods();
         streamed.reply = fault::allowing(streamed.reply, methods)
             .with_header("x-ms-request-id", tracking.as_str());
@@ -104,7 +108,9 @@ impl<S: HubStore> Faces for AllFaces<S> {
                 unread,
             };
             let reply = self.device.answer_https(incoming).await;
-            return fault::allowing(reply, methods);
+            let reply = fault::allowing(reply, methods);
+            self.count(Face::Device, &request.method, &reply);
+            return reply;
         }
         let origin = self.origin(peer);
         let (tracking, now) = (&origin.tracking_id, origin.at);
@@ -114,6 +120,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
         };
         let reply = answered.unwrap_or_else(|error| fault::reply(&error, tracking, now));
         log(&origin, peer, &request, &reply);
+        self.count(face(route.as_ref()), &request.method, &reply);
         fault::allowing(reply, methods).with_header("x-ms-request-id", tracking.as_str())
     }
 }
@@ -151,6 +158,18 @@ fn may_be_larger(head: &Request, size: usize) -> bool {
     }
 }
 
+/// Whose path it is, as it is counted.
+fn face(route: Option<&Route>) -> Face {
+    match route {
+        Some(Route::Device(_)) => Face::Device,
+        Some(Route::Service(_)) => Face::Service,
+        Some(Route::Control(_)) => Face::Control,
+        Some(Route::Hub(_)) => Face::Hub,
+        Some(Route::Own(_)) => Face::Own,
+        None => Face::Nobody,
+    }
+}
+
 /// The beginning of a text from outside, for the log.
 fn shown(text: &str) -> &str {
     text.char_indices()
@@ -160,6 +179,12 @@ fn shown(text: &str) -> &str {
 }
 
 impl<S: HubStore> AllFaces<S> {
+    /// Counts an answer, by whose path was asked for.
+    fn count(&self, face: Face, method: impl Into<Method>, reply: &Reply) {
+        let labels = (face, method.into(), Status(reply.status));
+        self.backend.metrics.requests.count(labels);
+    }
+
     /// One request of an operator, as of now.
     fn origin(&self, peer: SocketAddr) -> Origin {
         Origin {

@@ -18,6 +18,7 @@ pub mod faces;
 pub mod founding;
 pub mod hub_api;
 pub mod listener;
+pub mod metrics;
 pub mod own_api;
 pub mod provisioning;
 pub mod seed;

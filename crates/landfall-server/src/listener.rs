@@ -24,15 +24,18 @@ use landfall_core::certificate::{Certificate, CertificateError};
 use landfall_wire::message::{Reply, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use limits::Slot;
 pub use limits::{Limits, OTHER_FILES, Slots, most_open_files};
 use stalled::Stalling;
 use streaming::Outgoing;
 pub use streaming::{Arriving, Gone, Streamed};
 use unheaded::Exchanging;
 
+use crate::metrics::label::NoHandshake;
 use crate::stop::Stop;
-use crate::time;
+use crate::time::{self, Stopwatch};
 
 /// The chain of a TLS session, leaf first, as it was sent.
 pub type Chain = Arc<[Result<Certificate, CertificateError>]>;
@@ -102,19 +105,21 @@ pub async fn serve<F: Faces>(
             Err(error) => {
                 // Out of file descriptors, most likely: others close theirs meanwhile.
                 tracing::warn!(%error, "a connection could not be accepted");
+                slots.counts().failures.count();
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let Some(slot) = slots.take(peer.ip()) else {
             tracing::debug!(%peer, "connection refused: too many are open");
+            slots.counts().refused.count();
             continue;
         };
+        slots.counts().accepted.count();
         let (tls, faces, stop) = (tls.clone(), Arc::clone(&faces), stop.clone());
-        let limits = slots.limits();
         let open = open.clone();
         tokio::spawn(async move {
-            connection(stream, peer, tls, faces, limits, stop).await;
+            connection(stream, peer, tls, faces, &slot, stop).await;
             drop((slot, open));
         });
     }
@@ -132,34 +137,12 @@ async fn connection<F: Faces>(
     peer: SocketAddr,
     tls: TlsAcceptor,
     faces: Arc<F>,
-    limits: Limits,
+    slot: &Slot,
     mut stop: Stop,
 ) {
-    // Without it a TLS 1.3 answer waits for the client's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let handshake = async {
-        let mut stream = stream;
-        if plain::turned_away(&mut stream).await? {
-            return Ok(None);
-        }
-        tls.accept(Stalling::new(stream, limits.body))
-            .await
-            .map(Some)
-    };
-    let stream = match time::timeout(limits.handshake, handshake).await {
-        Ok(Ok(Some(stream))) => stream,
-        Ok(Ok(None)) => {
-            tracing::info!(%peer, "plain HTTP on the TLS port: the client must say https://");
-            return;
-        }
-        Ok(Err(error)) => {
-            tracing::info!(%peer, %error, "TLS handshake failed");
-            return;
-        }
-        Err(_) => {
-            tracing::info!(%peer, "TLS handshake did not end in time");
-            return;
-        }
+    let limits = slot.limits();
+    let Some(stream) = handshake(stream, peer, tls, slot).await else {
+        return;
     };
     let chain: Chain = crate::tls::peer_chain(stream.get_ref().1).into();
     let heard = stop.clone();
@@ -186,6 +169,47 @@ async fn connection<F: Faces>(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended early");
     }
+}
+
+/// Finishes TLS within the limit; says in the log and counts why there is none.
+async fn handshake(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: TlsAcceptor,
+    slot: &Slot,
+) -> Option<TlsStream<Stalling<TcpStream>>> {
+    let (limits, counts) = (slot.limits(), slot.counts());
+    // Without it a TLS 1.3 answer waits for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let watch = Stopwatch::start();
+    let handshake = async {
+        let mut stream = stream;
+        if plain::turned_away(&mut stream).await? {
+            return Ok(None);
+        }
+        tls.accept(Stalling::new(stream, limits.body))
+            .await
+            .map(Some)
+    };
+    match time::timeout(limits.handshake, handshake).await {
+        Ok(Ok(Some(stream))) => {
+            counts.shook(stream.get_ref().1, watch.elapsed());
+            return Some(stream);
+        }
+        Ok(Ok(None)) => {
+            tracing::info!(%peer, "plain HTTP on the TLS port: the client must say https://");
+            counts.failed.count((NoHandshake::Plain,));
+        }
+        Ok(Err(error)) => {
+            tracing::info!(%peer, %error, "TLS handshake failed");
+            counts.broke(&error);
+        }
+        Err(_) => {
+            tracing::info!(%peer, "TLS handshake did not end in time");
+            counts.failed.count((NoHandshake::Timeout,));
+        }
+    }
+    None
 }
 
 async fn exchange<F: Faces>(

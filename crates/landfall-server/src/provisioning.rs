@@ -224,12 +224,17 @@ where
                 },
                 Step::Nothing(registration) => {
                     let registration = Box::new(registration.clone());
+                    let ending = attempt.course().ending(&registration);
                     let scope = operation.id_scope.clone();
                     change
                         .writes
                         .push(Write::PutRegistration(scope, registration, before));
                     change.writes.push(Write::PutOperation(Box::new(operation)));
-                    return self.record(change, attempt).await;
+                    let recorded = self.record(change, attempt).await?;
+                    if let Recorded::Done = recorded {
+                        attempt.course().ends(ending);
+                    }
+                    return Ok(recorded);
                 }
             };
         }

@@ -15,6 +15,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::backend::Backend;
+use crate::metrics::{Course, Metrics};
 use crate::time::{self, Stopwatch};
 
 /// Most traces that wait to be written.
@@ -44,6 +46,7 @@ pub struct Attempt {
     trace: DecisionTrace,
     watch: Stopwatch,
     diagnosis: Option<Box<Diagnosis>>,
+    course: Course,
 }
 
 impl Attempt {
@@ -70,6 +73,7 @@ impl Attempt {
             },
             watch: Stopwatch::start(),
             diagnosis: None,
+            course: Course::default(),
         }
     }
 
@@ -102,9 +106,11 @@ impl Attempt {
 
     /// Notes that a stage was passed.
     pub fn pass(&mut self, stage: Stage, note: impl Into<String>) {
+        let at = self.watch.elapsed();
+        self.course.reached(stage, at);
         self.trace.stages.push(Passage {
             stage: stage.name().to_owned(),
-            at: self.watch.elapsed(),
+            at,
             note: clipped(note.into()),
         });
     }
@@ -124,6 +130,11 @@ impl Attempt {
     pub fn refuse(&mut self, stage: Stage, refusal: &mut Refusal) {
         self.stop(stage, &refusal.finding);
         self.diagnosis = refusal.diagnosis.take();
+    }
+
+    /// What is counted of the attempt.
+    pub fn course(&mut self) -> &mut Course {
+        &mut self.course
     }
 
     /// The stages so far.
@@ -177,32 +188,35 @@ pub struct Traces {
     queue: mpsc::Sender<Handed>,
     suspects: mpsc::Sender<Suspected>,
     dropped: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Traces {
     /// Starts the two workers: one writes, one looks into wrong signatures. They end when the last
     /// handle is dropped, after writing what is queued.
     pub fn start<S: Store>(
-        store: Arc<S>,
-        clock: Arc<dyn Clock>,
+        backend: &Backend<S>,
         retention: TraceRetention,
     ) -> (Self, JoinHandle<()>) {
         let (queue, handed) = mpsc::channel(QUEUE);
         let (suspects, suspected) = mpsc::channel(DIAGNOSES);
         let dropped = Arc::default();
+        let metrics = Arc::clone(&backend.metrics);
         let writer = Writer {
-            store,
-            clock,
+            store: Arc::clone(&backend.store),
+            clock: Arc::clone(&backend.clock),
             retention,
             dropped: Arc::clone(&dropped),
+            metrics: Arc::clone(&metrics),
         };
         let writer = tokio::spawn(writer.run(handed));
-        tokio::spawn(investigate(suspected, queue.clone()));
+        tokio::spawn(investigate(suspected, queue.clone(), Arc::clone(&metrics)));
         (
             Traces {
                 queue,
                 suspects,
                 dropped,
+                metrics,
             },
             writer,
         )
@@ -223,6 +237,7 @@ impl Traces {
             attempt.trace.outcome,
         );
         let trace = Box::new(attempt.trace);
+        self.metrics.traces.waiting.up();
         let trace = match attempt.diagnosis {
             Some(diagnosis) => match self.suspects.try_send(Suspected::Trace(trace, diagnosis)) {
                 Err(TrySendError::Full(back) | TrySendError::Closed(back)) => match back {
@@ -233,8 +248,11 @@ impl Traces {
             },
             None => trace,
         };
+        count_refusal(&trace, &self.metrics);
         if self.queue.try_send(Handed::Keep(trace)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.metrics.traces.dropped.count();
+            self.metrics.traces.waiting.down(1);
         }
     }
 
@@ -254,6 +272,7 @@ struct Writer<S> {
     clock: Arc<dyn Clock>,
     retention: TraceRetention,
     dropped: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl<S: Store> Writer<S> {
@@ -288,14 +307,31 @@ impl<S: Store> Writer<S> {
         let count = traces.len();
         let oldest = self.clock.now().minus(self.retention.age);
         let kept = self.store.keep_traces(traces, oldest, self.retention.count);
-        if let Err(error) = kept.await {
-            tracing::warn!(%error, count, "{count} decision traces could not be written");
+        let counts = &self.metrics.traces;
+        match kept.await {
+            Ok(()) => counts.written.add(count as u64),
+            Err(error) => {
+                tracing::warn!(%error, count, "{count} decision traces could not be written");
+                counts.lost.add(count as u64);
+            }
         }
+        counts.waiting.down(count);
+    }
+}
+
+/// Counts the check that a trace names: once for each trace, when nothing more is found out about it.
+fn count_refusal(trace: &DecisionTrace, metrics: &Metrics) {
+    if let Some(finding) = &trace.finding {
+        metrics.refusals.count(&finding.check);
     }
 }
 
 /// The worker that looks into wrong signatures.
-async fn investigate(mut suspected: mpsc::Receiver<Suspected>, queue: mpsc::Sender<Handed>) {
+async fn investigate(
+    mut suspected: mpsc::Receiver<Suspected>,
+    queue: mpsc::Sender<Handed>,
+    metrics: Arc<Metrics>,
+) {
     while let Some(one) = suspected.recv().await {
         let mut rest = Duration::ZERO;
         let handed = match one {
@@ -313,6 +349,7 @@ async fn investigate(mut suspected: mpsc::Receiver<Suspected>, queue: mpsc::Send
                 if let Ok(Some(finding)) = found {
                     trace.finding = Some(kept(&finding));
                 }
+                count_refusal(&trace, &metrics);
                 rest = watch.elapsed() * REST;
                 Handed::Keep(trace)
             }

@@ -126,7 +126,16 @@ impl Stopwatch {
 
 /// The processor time that the calling thread has used so far.
 pub fn thread_cpu() -> Duration {
-    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    elapsed(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// The processor time that this process has used so far, of all its threads.
+pub fn process_cpu() -> Duration {
+    elapsed(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn elapsed(clock: rustix::time::ClockId) -> Duration {
+    let used = rustix::time::clock_gettime(clock);
     let part = |part: i64| u64::try_from(part).unwrap_or(0);
     Duration::from_secs(part(used.tv_sec)) + Duration::from_nanos(part(used.tv_nsec))
 }

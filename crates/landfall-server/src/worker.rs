@@ -9,6 +9,7 @@ use landfall_core::linked_hub::HubRegistry;
 use landfall_core::store::Store;
 
 use crate::backend::Backend;
+use crate::metrics::label::Continued;
 use crate::provisioning::Provisioning;
 use crate::stop::Stop;
 use crate::telemetry::{Attempt, Traces};
@@ -93,10 +94,13 @@ where
         );
         attempt.about(&operation.id);
         let outcome = match provisioning.resume(operation, &mut attempt).await {
-            Ok(()) => "continued to its end".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(()) => (Continued::Ended, "continued to its end".to_owned()),
+            Err(error) => (Continued::Postponed, error.to_string()),
         };
+        let (continued, outcome) = outcome;
         attempt.end(outcome);
+        backend.metrics.continued.count((continued,));
+        attempt.course().count(None, &backend.metrics);
         traces.keep(attempt);
         resumed += 1;
     }

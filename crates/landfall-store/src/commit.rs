@@ -20,6 +20,7 @@ pub(crate) use self::connection::Connection;
 use self::request::{Done, Outcome, removes_traces, turn, weight};
 pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session};
+use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
 use crate::{audit, enrollments, lease, operations, traces};
 
@@ -59,6 +60,7 @@ pub(crate) struct Writer {
     connection: Connection,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
+    observed: Observed,
     traces_kept: Option<i64>,
     since_checkpoint: usize,
     /// Whether the last group was given up because there was no database: the next does not wait for one.
@@ -71,11 +73,13 @@ impl Writer {
         connection: Connection,
         sealer: Arc<Sealer>,
         commits: Arc<AtomicU64>,
+        observed: Observed,
     ) -> Self {
         Writer {
             connection,
             sealer,
             commits,
+            observed,
             traces_kept: None,
             since_checkpoint: 0,
             alone: false,
@@ -154,10 +158,14 @@ impl Writer {
         if group.iter().any(removes_traces) {
             self.traces_kept = None;
         }
+        let many = group.len();
+        self.observed.tell(|observer| observer.begins(many));
         let outcomes = self.carry_out(&group);
+        self.observed.tell(Observer::ends);
         for (request, outcome) in group.into_iter().zip(outcomes) {
             request.answer(outcome);
         }
+        self.observed.tell(|observer| observer.answered(many));
     }
 
     /// Carries out a group; again as long as others come in between or the connection is lost, in halves
@@ -173,14 +181,14 @@ impl Writer {
                     continue;
                 }
                 End::Durable => {
-                    self.commits.fetch_add(1, Ordering::Relaxed);
+                    self.committed();
                     self.alone = false;
                     return outcomes;
                 }
                 End::Undone(fault) => fault,
                 End::Unknown(fault) => match self.connection.came_about(&self.sealer) {
                     Some(true) => {
-                        self.commits.fetch_add(1, Ordering::Relaxed);
+                        self.committed();
                         return outcomes;
                     }
                     Some(false) => fault,
@@ -192,7 +200,7 @@ impl Writer {
             tries += 1;
             let away = matches!(fault, Fault::Lost(_));
             match &fault {
-                Fault::Again(_) if tries <= TRIES => {}
+                Fault::Again(_) if tries <= TRIES => self.again(Again::Collided),
                 Fault::Again(_) if group.len() > 1 => {
                     let (first, second) = group.split_at(group.len() / 2);
                     let mut outcomes = self.carry_out(first);
@@ -201,11 +209,13 @@ impl Writer {
                 }
                 Fault::Lost(cause) if tries <= TRIES && !self.alone => {
                     tracing::warn!(%cause, "the connection to the database was lost; trying again");
+                    self.again(Again::Lost);
                 }
                 _ => {
                     self.alone = away;
                     let error = fault.into_commit_error();
                     tracing::error!(cause = %error, "a group of writes failed");
+                    self.observed.tell(Observer::gave_up);
                     // What was refused on its own grounds stays refused.
                     outcomes.resize_with(group.len(), || Ok(Done::All));
                     return outcomes
@@ -218,6 +228,15 @@ impl Writer {
             let patience = if away { tries + 5 } else { tries };
             self.connection.pause(patience, &self.sealer);
         }
+    }
+
+    fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.observed.tell(Observer::committed);
+    }
+
+    fn again(&self, why: Again) {
+        self.observed.tell(|observer| observer.tries_again(why));
     }
 
     /// Carries out a group once: every request in a savepoint of its own, then one commit. When it fails
@@ -300,6 +319,7 @@ impl Writer {
         };
         // A caller that went away needs no answer.
         let _ = answer.send(outcome);
+        self.observed.tell(|observer| observer.answered(1));
     }
 
     fn checkpoint(&mut self, wholly: bool) {

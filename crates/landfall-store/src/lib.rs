@@ -4,7 +4,8 @@
 //! `landfall_hub::store::HubStore`. Each subject file says in portable SQL what it reads and
 //! writes; `dialect` runs it, `commit` gathers many callers' writes into one durable commit, `secret`
 //! seals keys, `migrate` brings the schema up to date, [`dump`] writes everything to a file and loads it
-//! again, [`examination`] tells of a database without using it. The server opens one store and closes it last.
+//! again, [`examination`] tells of a database without using it. An [`Observer`] is told what the store does.
+//! The server opens one store and closes it last.
 
 mod audit;
 mod certificates;
@@ -19,6 +20,7 @@ mod hubs;
 mod lease;
 mod linked_hubs;
 mod migrate;
+mod observer;
 mod operations;
 mod record;
 mod registrations;
@@ -31,4 +33,5 @@ mod tags;
 mod traces;
 
 pub use dialect::{Durability, PostgresUrl, UrlError};
+pub use observer::{Again, Observer};
 pub use store::{OpenError, SqlStore};

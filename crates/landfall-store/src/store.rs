@@ -18,6 +18,7 @@ pub(crate) use self::open::{check_key, keep_private, key_opens};
 use self::readers::Readers;
 use crate::commit::{Request, closed};
 use crate::dialect::{Read, Source};
+use crate::observer::{Observed, Observer};
 
 /// Everything, in one database of either engine.
 ///
@@ -27,6 +28,7 @@ pub struct SqlStore {
     readers: Readers,
     requests: Sender<Request>,
     commits: Arc<AtomicU64>,
+    observed: Observed,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,6 +44,11 @@ impl SqlStore {
         self.readers.close();
     }
 
+    /// Tells `observer` from now on what the store does; the first that is given stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observed.by(observer);
+    }
+
     /// How many durable commits there were since opening: far fewer than changes under load.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -53,18 +60,39 @@ impl SqlStore {
         request: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Request,
     ) -> Result<T, CommitError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(request(answer)).map_err(|_| closed())?;
+        if !self.queue(request(answer)) {
+            return Err(closed());
+        }
         answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Hands a request to the writer, unless that is gone.
+    fn queue(&self, request: Request) -> bool {
+        self.observed.tell(Observer::asked);
+        let queued = self.requests.send(request).is_ok();
+        if !queued {
+            self.observed.tell(|observer| observer.answered(1));
+        }
+        queued
     }
 
     /// The first row of a read of a few rows.
     async fn one<T>(&self, read: &Read<'_, T>) -> Result<Option<T>, ReadError> {
-        self.readers.one(read).await
+        let found = self.readers.one(read).await;
+        self.observed_read(found)
     }
 
     /// All rows of a read.
     async fn all<T: Send + 'static>(&self, read: Read<'_, T>) -> Result<Vec<T>, ReadError> {
-        self.readers.all(read).await
+        let found = self.readers.all(read).await;
+        self.observed_read(found)
+    }
+
+    fn observed_read<T>(&self, found: Result<T, ReadError>) -> Result<T, ReadError> {
+        if found.is_err() {
+            self.observed.tell(Observer::unread);
+        }
+        found
     }
 }
 

@@ -8,7 +8,14 @@ use super::Finding;
 use super::tree::Tree;
 
 /// The pages, by the name that `landfall reference` takes.
-const PAGES: [&str; 5] = ["checks", "cli", "configuration", "errors", "statuses"];
+const PAGES: [&str; 6] = [
+    "checks",
+    "cli",
+    "configuration",
+    "errors",
+    "metrics",
+    "statuses",
+];
 
 /// Where a reference's text comes from.
 pub(super) trait Printer {
@@ -116,6 +123,7 @@ mod tests {
             ("docs/reference/checks.md", "checks\nnew\n"),
             ("docs/reference/configuration.md", "configuration\nold\n"),
             ("docs/reference/errors.md", "errors\nnew\n"),
+            ("docs/reference/metrics.md", "metrics\nnew\n"),
             ("docs/reference/statuses.md", "statuses\nnew\n"),
             ("docs/reference/other.md", "x"),
         ]);

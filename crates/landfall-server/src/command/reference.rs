@@ -1,7 +1,8 @@
 //! docs/reference/cli.md, written from the command tree itself. The pages on what servers answer are
-//! written by [`answers`].
+//! written by [`answers`], that on what is counted by [`metrics`].
 
 pub mod answers;
+pub mod metrics;
 
 use clap::{Arg, Command, CommandFactory as _};
 

@@ -20,6 +20,7 @@ use landfall_wire::{api_version, device};
 use super::DeviceApi;
 use crate::faces::request_error;
 use crate::listener::{Chain, Unread};
+use crate::metrics::label::Asked;
 use crate::telemetry::Attempt;
 
 /// The largest body of a device request, in bytes.
@@ -51,12 +52,15 @@ where
         let tracking_id = TrackingId::draw(&*self.backend.entropy);
         let now = self.backend.clock.now();
         let mut attempt = Attempt::begin(tracking_id, "https", incoming.peer.to_string(), now);
-        let (action, scope, id) = match incoming.route {
-            DeviceRoute::Register(scope, id) => ("register", scope, id),
-            DeviceRoute::Operation(scope, id, _) => ("operation status", scope, id),
-            DeviceRoute::Registration(scope, id) => ("status lookup", scope, id),
+        let (asked, action, scope, id) = match incoming.route {
+            DeviceRoute::Register(scope, id) => (Asked::Register, "register", scope, id),
+            DeviceRoute::Operation(scope, id, _) => {
+                (Asked::Operation, "operation status", scope, id)
+            }
+            DeviceRoute::Registration(scope, id) => (Asked::Lookup, "status lookup", scope, id),
         };
         attempt.asked(action, scope, id);
+        attempt.course().asks(asked);
         attempt.pass(Stage::Transport, transport_note(incoming.chain));
         let exchange = read(&incoming).inspect_err(|error| {
             attempt.stop(Stage::Request, &unreadable(error));

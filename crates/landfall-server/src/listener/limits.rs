@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::metrics::connections::ConnectionCounts;
+
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -95,6 +97,7 @@ pub fn most_open_files(text: &str) -> Option<usize> {
 pub struct Slots {
     limits: Limits,
     taken: Arc<Mutex<Taken>>,
+    counts: Arc<ConnectionCounts>,
 }
 
 #[derive(Debug, Default)]
@@ -116,12 +119,18 @@ impl Slots {
         Slots {
             limits,
             taken: Arc::default(),
+            counts: Arc::default(),
         }
     }
 
     /// The bounds that the slots keep.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What is counted of the connections.
+    pub fn counts(&self) -> &ConnectionCounts {
+        &self.counts
     }
 
     /// How many slots are taken.
@@ -146,6 +155,18 @@ impl Slots {
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// The bounds that the connection keeps.
+    pub(super) fn limits(&self) -> Limits {
+        self.slots.limits
+    }
+
+    /// What is counted of all connections.
+    pub(super) fn counts(&self) -> &ConnectionCounts {
+        &self.slots.counts
     }
 }
 

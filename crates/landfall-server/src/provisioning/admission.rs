@@ -16,6 +16,7 @@ use super::Provisioning;
 use super::findings::{disabled, searches_spent, unknown_scope, unreadable};
 use super::searches::NoSearch;
 use crate::backend::COME_BACK;
+use crate::metrics::label::{Judged, Search};
 use crate::telemetry::Attempt;
 
 /// Past this many groups, matching a token to its group runs beside the request threads.
@@ -58,6 +59,8 @@ where
             attempt.stop(Stage::Service, &unknown_scope(exchange));
             return Err(Error::Unauthorized);
         };
+        let counts = self.backend.metrics.services.of(service.name.as_str());
+        attempt.course().is_for(counts);
         attempt.pass(
             Stage::Service,
             format!("provisioning service '{}'", service.name),
@@ -173,13 +176,16 @@ where
             (verdict, found)
         };
         let address = attempt.address().to_owned();
+        let counts = attempt.course().service().map(Arc::clone);
+        let counts = counts.unwrap_or_default();
         let done = self
             .searches
-            .run(&exchange.id_scope, &address, now, search)
+            .run(&exchange.id_scope, &address, now, &counts, search)
             .await;
         match done {
             Ok(verdict) => verdict.map_err(|refusal| refused(Stage::Attestation, refusal, attempt)),
             Err(NoSearch::Spent(wait)) => {
+                counts.searches.count((Search::Refused,));
                 attempt.stop(Stage::Attestation, &searches_spent(groups));
                 Err(Error::Throttled(wait))
             }
@@ -200,6 +206,7 @@ fn let_in(
         format!("{}: disabled", verdict.note)
     };
     attempt.pass(Stage::Attestation, note);
+    attempt.course().judged(Judged::Accepted);
     if !verdict.enabled() {
         attempt.note_finding(&disabled(&verdict));
     }
@@ -212,5 +219,6 @@ fn let_in(
 
 fn refused(stage: Stage, mut refusal: Refusal, attempt: &mut Attempt) -> Error {
     attempt.refuse(stage, &mut refusal);
+    attempt.course().judged(Judged::Refused);
     refusal.public
 }

@@ -38,6 +38,8 @@ where
         let Some(service) = service else {
             return Ok(());
         };
+        let counts = self.backend.metrics.services.of(service.name.as_str());
+        attempt.course().is_for(counts);
         let (mut before, enrollment) = match &operation.progress {
             Progress::Accepted(admission) | Progress::Allocated(admission, _, _) => (
                 expect(admission.before.as_ref()),

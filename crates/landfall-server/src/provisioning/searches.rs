@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::budget::Budget;
 use super::turns::Turns;
+use crate::metrics::label::Search;
+use crate::metrics::services::ServiceCounts;
 use crate::time::thread_cpu;
 
 /// Past so many id scopes, those that owe nothing to anybody are forgotten.
@@ -63,6 +65,7 @@ impl Searches {
         scope: &IdScope,
         address: &str,
         now: Timestamp,
+        counts: &Arc<ServiceCounts>,
         search: impl FnOnce() -> (T, bool) + Send + 'static,
     ) -> Result<T, NoSearch> {
         let desk = self.desk(scope, now);
@@ -71,12 +74,17 @@ impl Searches {
         let half = desk.budget().ask(&address, now).map_err(NoSearch::Spent)?;
         let worker = Arc::clone(&self.workers).acquire_owned().await;
         let worker = worker.map_err(|_| NoSearch::Stopping)?;
+        let counts = Arc::clone(counts);
         // A caller that goes away leaves the search running: turn and worker go with it.
         let done = tokio::task::spawn_blocking(move || {
             let before = thread_cpu();
             let (result, found) = search();
+            let cost = thread_cpu().saturating_sub(before);
+            counts.search_cpu.add_span(cost);
+            let found_or_not = if found { Search::Found } else { Search::InVain };
+            counts.searches.count((found_or_not,));
             let mut budget = desk.budget();
-            budget.charge(half, thread_cpu().saturating_sub(before));
+            budget.charge(half, cost);
             if !found {
                 budget.mark(address, now);
             }

@@ -33,8 +33,7 @@ impl Bench {
             age: Duration::from_secs(3600),
             count: 100_000,
         };
-        let (store, clock) = (Arc::clone(&backend.store), Arc::clone(&backend.clock));
-        let (traces, _writer) = Traces::start(store, clock, retention);
+        let (traces, _writer) = Traces::start(&backend, retention);
         Bench {
             backend,
             traces,

@@ -104,11 +104,7 @@ impl House {
             age: Duration::from_secs(3600),
             count: 1000,
         };
-        let (traces, _) = Traces::start(
-            Arc::clone(&backend.store),
-            Arc::clone(&backend.clock),
-            retention,
-        );
+        let (traces, _) = Traces::start(&backend, retention);
         let faces = AllFaces {
             backend: backend.clone(),
             device: DeviceApi {

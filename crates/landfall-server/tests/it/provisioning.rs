@@ -136,7 +136,7 @@ impl Road {
             age: Duration::from_secs(3600),
             count: 1000,
         };
-        let (traces, _) = Traces::start(Arc::clone(store), Arc::clone(clock), retention);
+        let (traces, _) = Traces::start(&bench.backend, retention);
         Road {
             driver: Arc::new(Provisioning::new(bench.backend.clone(), hubs)),
             traces,

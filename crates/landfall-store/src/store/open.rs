@@ -15,6 +15,7 @@ use super::{Readers, SqlStore};
 use crate::commit::{Connection, Writer};
 use crate::dialect::{Durability, Fault, PostgresUrl, Session, Source};
 use crate::migrate::{self, MigrateError};
+use crate::observer::Observed;
 use crate::secret::{Sealer, SealingKey};
 
 /// What is sealed to tell whether a sealing key is the right one.
@@ -62,6 +63,7 @@ struct Opening {
     source: Source,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
+    observed: Observed,
 }
 
 impl SqlStore {
@@ -155,6 +157,7 @@ impl Opening {
             source,
             sealer: Arc::new(sealer),
             commits: Arc::default(),
+            observed: Observed::default(),
         })
     }
 
@@ -184,6 +187,7 @@ impl Opening {
                 Connection::new(self.source.clone(), node, session),
                 Arc::clone(&self.sealer),
                 Arc::clone(&self.commits),
+                self.observed.clone(),
             )),
         }
     }
@@ -199,6 +203,7 @@ impl Opening {
             readers: readers.map_err(|fault| self.source.unavailable(&fault))?,
             requests,
             commits: Arc::clone(&self.commits),
+            observed: self.observed.clone(),
             clock,
         })
     }

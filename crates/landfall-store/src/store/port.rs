@@ -47,10 +47,8 @@ impl Store for SqlStore {
             .into_iter()
             .map(|change| {
                 let (answer, answered) = oneshot::channel();
-                let queued = self
-                    .requests
-                    .send(Request::Change(Box::new(change), answer));
-                queued.is_ok().then_some(answered)
+                let queued = self.queue(Request::Change(Box::new(change), answer));
+                queued.then_some(answered)
             })
             .collect();
         let mut answers = Vec::with_capacity(waiting.len());

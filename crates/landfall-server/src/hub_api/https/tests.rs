@@ -75,11 +75,7 @@ impl Desk {
         let written = store.commit(vec![Change::of_hub(vec![write])]).await;
         assert_eq!(written, [Ok(())]);
         Desk {
-            backend: Backend {
-                store: Arc::new(store),
-                clock,
-                entropy,
-            },
+            backend: Backend::observing(store, clock, entropy),
             hubs: vec![hub],
             _folder: folder,
         }
