@@ -3,6 +3,7 @@
 //! interleaved round by round) and `counts` (held against a number). The page that comes of all stands in `page`.
 
 mod counts;
+mod derived;
 mod notes;
 mod page;
 mod rounds;

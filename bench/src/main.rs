@@ -16,6 +16,8 @@ Programs:
   hs-client   the same, for clients with certificates
   hello       an HTTP server that says hello, on the engine that Landfall uses
   hello-ours  the same through Landfall's own listener
+  least DATABASE FOLDER     a server that writes what Landfall writes, and checks nothing
+  least-client DATABASE FOLDER  the same, for clients with certificates
   store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
   store-layer FOLDER COUNT  in the layer alone
   store-postgres URL COUNT  the same as store, in the PostgreSQL layer; the database must be new";
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         ["hs-client"] => programs::hs::run(true),
         ["hello"] => programs::hello::bare(),
         ["hello-ours"] => programs::hello::ours(),
+        ["least", from, folder] => programs::least::run(from, folder, false),
+        ["least-client", from, folder] => programs::least::run(from, folder, true),
         ["store", folder, count] => programs::store::run(folder, count, true),
         ["store-layer", folder, count] => programs::store::run(folder, count, false),
         ["store-postgres", url, count] => programs::store_postgres::run(url, count),

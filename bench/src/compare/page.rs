@@ -8,7 +8,7 @@ use landfall_core::clock::Clock as _;
 use landfall_server::time::SystemClock;
 
 use super::Options;
-use super::notes::{NOT_YET, SPENT};
+use super::notes::{FLOORS, NOT_YET, SPENT};
 use super::row::{Asked, Outcome};
 
 /// The text of the page.
@@ -26,6 +26,8 @@ pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
     );
     page.push_str(&ratios(outcomes));
     page.push_str(&numbers(outcomes));
+    page.push_str(&floors(outcomes));
+    page.push_str(&spent(outcomes));
     page.push_str(&machine(options));
     let short = outcomes
         .iter()
@@ -101,6 +103,64 @@ fn numbers(outcomes: &[Outcome]) -> String {
         ));
     }
     table
+}
+
+/// How the bounds came about that this run derived.
+fn floors(outcomes: &[Outcome]) -> String {
+    let mut table = String::new();
+    for outcome in outcomes {
+        let (row, bounds) = (outcome.row, outcome.bounds);
+        let Some(floor) = outcome.floor else {
+            continue;
+        };
+        table.push_str(&format!(
+            "| {} | {:.0} µs | {:.2} | {:.2} | {:.2} and {:.2} | {:.2} and {:.2} |\n",
+            row.number,
+            floor.cost,
+            floor.now,
+            floor.then,
+            row.must,
+            row.stretch,
+            bounds.must,
+            bounds.stretch,
+        ));
+    }
+    if table.is_empty() {
+        return table;
+    }
+    format!(
+        "\n## Bounds that this run derived\n\n{FLOORS}\n\
+         | row | the least server | floor now | floor of the prototype | must and stretch beside the prototype | must and stretch now |\n\
+         |---|---|---|---|---|---|\n{table}"
+    )
+}
+
+/// What the threads spent.
+fn spent(outcomes: &[Outcome]) -> String {
+    let mut table = String::new();
+    for outcome in outcomes {
+        let Some(spent) = outcome.spent else {
+            continue;
+        };
+        for (who, spent) in ["Landfall", "the least server"].into_iter().zip(spent) {
+            let kernel = spent
+                .in_kernel()
+                .map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+            table.push_str(&format!(
+                "| {} | {who} | {:.0} µs | {:.0} µs | {kernel} |\n",
+                outcome.row.number, spent.others, spent.writer
+            ));
+        }
+    }
+    if table.is_empty() {
+        return table;
+    }
+    format!(
+        "\n## What a registration is spent on\n\nProcessor time of the threads that take requests (handshake, HTTP, \
+         decisions, reads) and of the one that writes (changes, commits,\ncheckpoints, decision traces), by the work done. \
+         What Landfall spends more than the least server is what it checks, decides, seals and logs.\n\n\
+         | row | who | requests | writer | of all, inside the kernel |\n|---|---|---|---|---|\n{table}"
+    )
 }
 
 /// The median, and the lowest and highest.

@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 use anyhow::Context as _;
 
 use super::Options;
+use super::derived::{self, Floor, Found};
 use super::row::{Asked, Family, Figure, Outcome, Row};
 use super::stage::{Measured, Stage};
 
@@ -123,35 +124,82 @@ fn measure(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outco
     runtime.block_on(interleaved(options, rows))
 }
 
-async fn interleaved(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outcome>> {
-    let mut pairs = Vec::with_capacity(rows.len());
-    for row in rows {
-        let measures = pair(row.number).context("a row without measures")?;
-        pairs.push((Outcome::of(row), measures));
+/// A row in its rounds.
+struct Running {
+    outcome: Outcome,
+    ours: Measured,
+    reference: Measured,
+    floor: Option<Floor>,
+    /// What the least server cost.
+    least: Vec<Figure>,
+}
+
+impl Running {
+    fn of(row: &'static Row) -> anyhow::Result<Self> {
+        let [ours, reference] = pair(row.number).context("a row without measures")?;
+        Ok(Running {
+            outcome: Outcome::of(row),
+            ours,
+            reference,
+            floor: derived::floor(row.number),
+            least: Vec::new(),
+        })
     }
-    let wanted: Vec<Measured> = pairs.iter().flat_map(|(_, pair)| *pair).collect();
+
+    /// What it needs of a round, in the order in which it is measured.
+    fn measures(&self) -> impl Iterator<Item = Measured> + use<> {
+        let floor = self.floor.as_ref().map(|floor| floor.measured);
+        [self.reference, self.ours].into_iter().chain(floor)
+    }
+
+    fn add(&mut self, round: &BTreeMap<Measured, Figure>) {
+        if let (Some(reference), Some(ours)) = (round.get(&self.reference), round.get(&self.ours)) {
+            self.outcome.add(*reference, *ours);
+        }
+        let floor = self.floor.as_ref();
+        self.least
+            .extend(floor.and_then(|floor| round.get(&floor.measured)));
+    }
+
+    fn ended(self, stage: &Stage) -> Outcome {
+        let mut outcome = self.outcome;
+        if let Some(floor) = &self.floor {
+            let found = Found::of(floor, &outcome.reference, &self.least);
+            outcome.bounds = found.bounds(outcome.row);
+            outcome.floor = Some(found);
+            let spent = (stage.spent(self.ours)).zip(stage.spent(floor.measured));
+            outcome.spent = spent.map(|(ours, least)| [ours, least]);
+        }
+        outcome
+    }
+}
+
+async fn interleaved(options: &Options, rows: &[&'static Row]) -> anyhow::Result<Vec<Outcome>> {
+    let running = rows.iter().map(|row| Running::of(row));
+    let mut running = running.collect::<anyhow::Result<Vec<_>>>()?;
+    let wanted: Vec<Measured> = running.iter().flat_map(Running::measures).collect();
     let mut stage = Stage::set(options, &wanted).await?;
     for round in 0..=options.rounds {
         // What several rows share is measured once a round.
         let mut known: BTreeMap<Measured, Figure> = BTreeMap::new();
-        for (outcome, [ours, reference]) in &mut pairs {
-            for what in [*reference, *ours] {
+        for row in &mut running {
+            for what in row.measures() {
                 if let Entry::Vacant(unknown) = known.entry(what) {
                     let figure = stage.measure(what, options.span).await;
-                    let number = outcome.row.number;
+                    let number = row.outcome.row.number;
                     unknown.insert(figure.with_context(|| format!("row {number}, {what:?}"))?);
                 }
             }
-            // The first round warms up: files, caches, the processor itself.
-            if let (Some(reference), Some(ours), true) =
-                (known.get(reference), known.get(ours), round > 0)
-            {
-                outcome.add(*reference, *ours);
-            }
+        }
+        // The first round warms up: files, caches, the processor itself.
+        if round == 0 {
+            stage.forget();
+        } else {
+            running.iter_mut().for_each(|row| row.add(&known));
         }
         eprintln!("round {round} of {}", options.rounds);
     }
-    Ok(pairs.into_iter().map(|(outcome, _)| outcome).collect())
+    Ok(running.into_iter().map(|row| row.ended(&stage)).collect())
 }
 
 #[cfg(test)]

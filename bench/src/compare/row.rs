@@ -1,6 +1,9 @@
 //! One row of the page: what is held against what, how much is asked for, and what a run found. Which rows
 //! there are, and how each is measured, stands with its family.
 
+use super::derived::Found;
+use super::stage::Spent;
+
 /// What is held against what.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -53,8 +56,12 @@ pub(super) struct Outcome {
     pub(super) bounds: Bounds,
     /// What the bounds bound, of each round; sorted.
     values: Vec<f64>,
-    ours: Vec<Figure>,
-    reference: Vec<Figure>,
+    pub(super) ours: Vec<Figure>,
+    pub(super) reference: Vec<Figure>,
+    /// What the bounds were derived from, when they were.
+    pub(super) floor: Option<Found>,
+    /// What Landfall's threads spent, and those of the least server.
+    pub(super) spent: Option<[Spent; 2]>,
 }
 
 impl Outcome {
@@ -69,6 +76,8 @@ impl Outcome {
             values: Vec::new(),
             ours: Vec::new(),
             reference: Vec::new(),
+            floor: None,
+            spent: None,
         }
     }
 

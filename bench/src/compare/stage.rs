@@ -1,9 +1,12 @@
-//! The servers of a comparison, each started when it is first measured, and how each kind of work is
-//! measured at them: the processor time of the server's process by the work that was done.
+//! The servers of a comparison, those that are wanted, and how each kind of work is measured at them: the
+//! processor time of the server's process by the work that was done.
 
 mod landfall;
+mod measured;
 mod server;
+mod threads;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,42 +19,17 @@ use landfall_server::command::bench::authority::Authority;
 use landfall_server::time::{SystemClock, sleep};
 
 use self::landfall::Landfall;
+pub(super) use self::measured::Measured;
+use self::measured::Place;
 use self::server::Server;
+pub(super) use self::threads::Spent;
 use super::Options;
 use super::row::Figure;
-
-/// Pieces of work at once, unless the measure says otherwise.
-const IN_FLIGHT: usize = 128;
-/// Where nginx does best.
-const NGINX_IN_FLIGHT: usize = 16;
-
-/// What can be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Measured {
-    BareHandshake,
-    BareClientHandshake,
-    Handshake,
-    FirstGet,
-    Register,
-    Pair,
-    CertificatePair,
-    KeptPair,
-    HelloKept,
-    OurHelloKept,
-    NginxFresh,
-    NginxKept,
-    Layer,
-    BareLoop,
-}
 
 /// Everything that runs.
 pub(super) struct Stage {
     landfall: Landfall,
-    hs: Server,
-    hs_client: Server,
-    hello: Server,
-    hello_ours: Server,
-    nginx: Option<Server>,
+    others: BTreeMap<Place, Server>,
     authority: Authority,
     /// How often devices were made, so that no two rounds share a name.
     fleets: u32,
@@ -60,30 +38,75 @@ pub(super) struct Stage {
     folder: PathBuf,
     /// What the layer came to when the loop was measured beside it.
     layer: Option<Figure>,
+    /// What the threads used for each piece of work that was counted, and how many pieces that were.
+    spent: BTreeMap<Measured, (Spent, u64)>,
 }
 
 impl Stage {
     /// Starts the servers that these measures want.
     pub(super) async fn set(options: &Options, wanted: &[Measured]) -> anyhow::Result<Self> {
         let authority = Authority::make(SystemClock.now(), Duration::from_secs(24 * 3600))?;
-        let wants_nginx = wanted
-            .iter()
-            .any(|what| matches!(what, Measured::NginxFresh | Measured::NginxKept));
-        Ok(Stage {
-            landfall: Landfall::start(options, authority.root()).await?,
-            hs: Server::own("hs")?,
-            hs_client: Server::own("hs-client")?,
-            hello: Server::own("hello")?,
-            hello_ours: Server::own("hello-ours")?,
-            nginx: wants_nginx
-                .then(|| Server::nginx(&options.folder))
-                .transpose()?,
+        let landfall = Landfall::start(options, authority.root()).await?;
+        let mut stage = Stage {
+            landfall,
+            others: BTreeMap::new(),
             authority,
             fleets: 0,
             certificates: 4000,
             folder: options.folder.clone(),
             layer: None,
-        })
+            spent: BTreeMap::new(),
+        };
+        let places = wanted.iter().filter_map(|what| what.place());
+        for place in places {
+            if !stage.others.contains_key(&place) {
+                stage.open(place).await?;
+            }
+        }
+        Ok(stage)
+    }
+
+    async fn open(&mut self, place: Place) -> anyhow::Result<()> {
+        let server = match place {
+            Place::Landfall => return Ok(()),
+            Place::Hs => Server::own(&["hs"])?,
+            Place::HsClient => Server::own(&["hs-client"])?,
+            Place::Hello => Server::own(&["hello"])?,
+            Place::HelloOurs => Server::own(&["hello-ours"])?,
+            Place::Nginx => Server::nginx(&self.folder)?,
+            Place::Least | Place::LeastClient => {
+                // What it repeats must be there first.
+                let pattern = self.pattern().await.context("a registration to repeat")?;
+                let (program, folder) = match place {
+                    Place::Least => ("least", self.folder.join("least")),
+                    _ => ("least-client", self.folder.join("least-client")),
+                };
+                Server::own(&[program, &pattern, &folder.to_string_lossy()])?
+            }
+        };
+        self.others.insert(place, server);
+        Ok(())
+    }
+
+    /// A copy of Landfall's database once it holds a registration with its traces.
+    async fn pattern(&mut self) -> anyhow::Result<String> {
+        self.measure(Measured::Pair, Duration::from_millis(1))
+            .await?;
+        self.spent.clear();
+        let copy = self.folder.join("pattern.db");
+        self.landfall.copy(&copy)?;
+        Ok(copy.to_string_lossy().into_owned())
+    }
+
+    /// What the threads of the server used for one piece of work, in all rounds so far.
+    pub(super) fn spent(&self, what: Measured) -> Option<Spent> {
+        let (spent, done) = self.spent.get(&what)?;
+        Some(spent.by_each(*done))
+    }
+
+    /// Forgets what was spent: the round did not count.
+    pub(super) fn forget(&mut self) {
+        self.spent.clear();
     }
 
     /// Measures one kind of work for `span`.
@@ -92,52 +115,48 @@ impl Stage {
         what: Measured,
         span: Duration,
     ) -> anyhow::Result<Figure> {
-        match what {
-            Measured::BareLoop => {
-                let (layer, bare) = server::store(&self.folder)?;
-                self.layer = Some(layer);
-                return Ok(bare);
-            }
-            Measured::Layer => return self.layer.take().context("measured with the loop"),
-            _ => self.fleets += 1,
-        }
+        let Some(place) = what.place() else {
+            return self.program(what);
+        };
+        self.fleets += 1;
         let work = self.work(what, span)?;
-        let nginx = || self.nginx.as_ref().context("nginx was not started");
-        let server = match what {
-            Measured::BareHandshake => &self.hs,
-            Measured::BareClientHandshake => &self.hs_client,
-            Measured::HelloKept => &self.hello,
-            Measured::OurHelloKept => &self.hello_ours,
-            Measured::NginxFresh | Measured::NginxKept => nginx()?,
-            _ => self.landfall.server(),
+        let server = match place {
+            Place::Landfall => self.landfall.server(),
+            other => self.others.get(&other).context("it was not started")?,
         };
         let target = Target {
             address: server.address,
-            in_flight: match what {
-                Measured::NginxFresh => NGINX_IN_FLIGHT,
-                _ => IN_FLIGHT,
-            },
-            kept: matches!(
-                what,
-                Measured::KeptPair
-                    | Measured::HelloKept
-                    | Measured::OurHelloKept
-                    | Measured::NginxKept
-            ),
+            in_flight: what.in_flight(),
+            kept: what.kept(),
         };
         let before = server.rested().await?;
+        let threads = server.spent();
         let outcome = load::run(&target, &Arc::new(work), span).await;
         let after = server.rested().await?;
+        let threads = server.spent() - threads;
         ensure!(outcome.errors.is_empty(), "errors: {:?}", outcome.errors);
         ensure!(outcome.done > 0, "nothing was done");
         if what == Measured::CertificatePair {
             self.certificates = usize::try_from(outcome.done)? * 2;
         }
+        let (spent, done) = self.spent.entry(what).or_default();
+        *spent += threads;
+        *done += outcome.done;
         let used = after.saturating_sub(before);
         Ok(Figure {
             cost: used.as_secs_f64() * 1e6 / outcome.done as f64,
             rate: outcome.done as f64 / outcome.lasted.as_secs_f64(),
         })
+    }
+
+    /// Measures what a program measures at itself.
+    fn program(&mut self, what: Measured) -> anyhow::Result<Figure> {
+        if what == Measured::Layer {
+            return self.layer.take().context("measured with the loop");
+        }
+        let (layer, bare) = server::store(&self.folder)?;
+        self.layer = Some(layer);
+        Ok(bare)
     }
 
     fn work(&self, what: Measured, span: Duration) -> anyhow::Result<Work> {
@@ -153,14 +172,15 @@ impl Stage {
                 Work::handshake(true, Some(self.authority.issue("bench")?))
             }
             Measured::FirstGet => Work::get("/bench", 404),
-            Measured::Register => keys(false),
-            Measured::Pair | Measured::KeptPair => keys(true),
+            Measured::Register | Measured::LeastRegister => keys(false),
+            Measured::Pair | Measured::KeptPair | Measured::LeastPair | Measured::LeastKeptPair => {
+                keys(true)
+            }
             Measured::HelloKept
             | Measured::OurHelloKept
             | Measured::NginxFresh
             | Measured::NginxKept => Work::get("/", 200),
-            Measured::Layer | Measured::BareLoop => bail!("no load"),
-            Measured::CertificatePair => {
+            Measured::CertificatePair | Measured::LeastCertificatePair => {
                 let seconds = usize::try_from(span.as_secs())?.max(1);
                 let most = self.certificates.min(4000 * seconds);
                 let devices = (0..most).map(|number| {
@@ -173,6 +193,7 @@ impl Stage {
                     devices.collect::<anyhow::Result<_>>()?,
                 )
             }
+            Measured::Layer | Measured::BareLoop => bail!("no load"),
         }
     }
 }

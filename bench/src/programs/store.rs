@@ -29,9 +29,11 @@ use landfall_server::command::bench::process::Process;
 use landfall_server::founding::{self, Names};
 use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 use tokio::task::JoinSet;
+
+use super::bare::{self, Bare};
 
 /// Writers at once, as a busy server has.
 const IN_FLIGHT: usize = 128;
@@ -211,58 +213,13 @@ async fn change(
     })
 }
 
-/// The tables that a registration writes.
-const TABLES: [&str; 3] = ["registrations", "operations", "devices"];
-/// What it reads first: group, individual enrollment, earlier registration, device, highest revision.
-const READS: [(&str, &[usize]); 5] = [
-    (
-        "SELECT etag, tags FROM enrollment_groups WHERE scope = ?1 AND key = ?2",
-        &[0, 2],
-    ),
-    (
-        "SELECT etag, tags FROM individual_enrollments WHERE scope = ?1 AND key = ?2",
-        &[0, 1],
-    ),
-    (
-        "SELECT etag FROM registrations WHERE scope = ?1 AND key = ?2",
-        &[0, 1],
-    ),
-    (
-        "SELECT revision, tags FROM devices WHERE hub = ?1 AND device = ?2",
-        &[3, 1],
-    ),
-    (
-        "SELECT value FROM store_facts WHERE name = 'highest removed revision'",
-        &[],
-    ),
-];
-
 /// The same rows, read from the layer's own database, by a loop that knows nothing.
 fn bare(from: &Path, to: &Path, count: usize) -> anyhow::Result<String> {
     let source = Connection::open(from)?;
-    let target = Connection::open(to)?;
-    target.execute_batch(
-        "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -16000; \
-         PRAGMA temp_store = MEMORY",
-    )?;
-    let mut schema = source.prepare(
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
-    )?;
-    let statements = schema.query_map([], |row| row.get::<_, String>(0))?;
-    for statement in statements {
-        target.execute_batch(&statement?)?;
-    }
-    for table in ["services", "hubs", "enrollment_groups"] {
-        let (insert, rows) = rows(&source, table)?;
-        for row in rows {
-            target.execute(&insert, params_from_iter(row))?;
-        }
-    }
-    let tables = TABLES.map(|table| rows(&source, table));
+    let target = Bare::like(&source, to)?;
+    let tables = ["registrations", "operations", "devices"].map(|table| bare::rows(&source, table));
     let [registrations, operations, devices] = tables;
-    let ((put_registration, registrations), (put_operation, operations), (put_device, devices)) =
-        (registrations?, operations?, devices?);
+    let (registrations, operations, devices) = (registrations?, operations?, devices?);
     ensure!(registrations.len() == count && operations.len() == count && devices.len() == count);
     let group = Value::Text(GROUP.to_owned());
     let before = used()?;
@@ -273,44 +230,12 @@ fn bare(from: &Path, to: &Path, count: usize) -> anyhow::Result<String> {
         .zip(&devices)
         .collect();
     for batch in writes.chunks(PER_COMMIT) {
-        target.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        target.begin()?;
         for ((registration, operation), device) in batch {
-            let known = [
-                registration.first(),
-                registration.get(1),
-                Some(&group),
-                device.first(),
-            ];
-            for (read, which) in READS {
-                let given = which
-                    .iter()
-                    .filter_map(|at| known.get(*at).copied().flatten());
-                let mut read = target.prepare_cached(read)?;
-                let mut found = read.query(params_from_iter(given))?;
-                std::hint::black_box(found.next()?.is_some());
-            }
-            for (put, row) in [
-                (&put_registration, registration),
-                (&put_operation, operation),
-                (&put_device, device),
-            ] {
-                target
-                    .prepare_cached(put)?
-                    .execute(params_from_iter(row.iter()))?;
-            }
+            target.register(&group, registration, operation, device)?;
         }
-        target.prepare_cached("COMMIT")?.execute([])?;
+        target.commit()?;
         commits += 1;
     }
     Ok(format!("{count} {} {commits}", used()? - before))
-}
-
-/// The statement that puts a row into a table, and all rows of it.
-fn rows(source: &Connection, table: &str) -> anyhow::Result<(String, Vec<Vec<Value>>)> {
-    let mut read = source.prepare(&format!("SELECT * FROM {table}"))?;
-    let columns = read.column_count();
-    let marks: Vec<String> = (1..=columns).map(|n| format!("?{n}")).collect();
-    let insert = format!("INSERT INTO {table} VALUES ({})", marks.join(", "));
-    let rows = read.query_map([], |row| (0..columns).map(|at| row.get(at)).collect())?;
-    Ok((insert, rows.collect::<Result<_, _>>()?))
 }

@@ -4,10 +4,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use landfall_bench::identity;
 use landfall_core::secret::SymmetricKey;
+use rusqlite::Connection;
 use serde_json::Value as Json;
 
 use super::super::Options;
@@ -18,6 +20,7 @@ pub(super) struct Landfall {
     server: Server,
     id_scope: String,
     key: SymmetricKey,
+    database: PathBuf,
 }
 
 impl Landfall {
@@ -68,6 +71,7 @@ impl Landfall {
             &root,
         ])?;
         Ok(Landfall {
+            database: client.folder.join("data/landfall.db"),
             server,
             id_scope: text(&service, "/idScope")?,
             key: SymmetricKey::from_base64(&text(&group, "/attestation/symmetricKey/primaryKey")?)?,
@@ -77,6 +81,17 @@ impl Landfall {
     /// The process.
     pub(super) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Copies the database as it is now, once the traces of what came before are in it.
+    pub(super) fn copy(&self, to: &Path) -> anyhow::Result<()> {
+        if to.exists() {
+            std::fs::remove_file(to)?;
+        }
+        let from = Connection::open(&self.database)?;
+        from.busy_timeout(Duration::from_secs(5))?;
+        from.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        Ok(())
     }
 
     /// The id scope of the service.

@@ -11,7 +11,7 @@ use landfall_bench::identity;
 use landfall_server::command::bench::process::Process;
 
 use super::super::row::Figure;
-use super::moment;
+use super::{Spent, moment};
 
 /// The processor of all servers; clients have the others.
 const PROCESSOR: &str = "0";
@@ -27,10 +27,10 @@ pub(super) struct Server {
 
 impl Server {
     /// One of this program's own servers, which print their port.
-    pub(super) fn own(program: &str) -> anyhow::Result<Self> {
+    pub(super) fn own(words: &[&str]) -> anyhow::Result<Self> {
         let me = std::env::current_exe()?;
         let mut child = pinned(&me)
-            .arg(program)
+            .args(words)
             .stdout(Stdio::piped())
             .spawn()
             .context("taskset cannot be started")?;
@@ -40,7 +40,7 @@ impl Server {
         let port = line
             .trim()
             .parse()
-            .with_context(|| format!("{program} says '{}' and no port", line.trim()))?;
+            .with_context(|| format!("{} says '{}' and no port", words.join(" "), line.trim()))?;
         Ok(Server::of(child, port))
     }
 
@@ -99,6 +99,11 @@ impl Server {
             before = now;
         }
         Ok(before)
+    }
+
+    /// What its threads have used by now.
+    pub(super) fn spent(&self) -> Spent {
+        Spent::by(self.child.id())
     }
 }
 

@@ -1,0 +1,85 @@
+//! What can be measured, at which server, and how many pieces of work at once.
+
+/// Pieces of work at once, unless the measure says otherwise.
+const IN_FLIGHT: usize = 128;
+/// Where nginx does best with fresh connections.
+const NGINX_IN_FLIGHT: usize = 16;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) enum Measured {
+    BareHandshake,
+    BareClientHandshake,
+    Handshake,
+    FirstGet,
+    Register,
+    Pair,
+    CertificatePair,
+    KeptPair,
+    LeastRegister,
+    LeastPair,
+    LeastCertificatePair,
+    LeastKeptPair,
+    HelloKept,
+    OurHelloKept,
+    NginxFresh,
+    NginxKept,
+    Layer,
+    BareLoop,
+}
+
+/// The servers, each a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Landfall,
+    /// A handshake and one byte; the other asks for certificates.
+    Hs,
+    HsClient,
+    Hello,
+    HelloOurs,
+    Least,
+    LeastClient,
+    Nginx,
+}
+
+impl Measured {
+    /// The server that it is measured at; nothing when it is a program that ends by itself.
+    pub(super) fn place(self) -> Option<Place> {
+        Some(match self {
+            Measured::BareHandshake => Place::Hs,
+            Measured::BareClientHandshake => Place::HsClient,
+            Measured::Handshake
+            | Measured::FirstGet
+            | Measured::Register
+            | Measured::Pair
+            | Measured::CertificatePair
+            | Measured::KeptPair => Place::Landfall,
+            Measured::LeastRegister | Measured::LeastPair | Measured::LeastKeptPair => Place::Least,
+            Measured::LeastCertificatePair => Place::LeastClient,
+            Measured::HelloKept => Place::Hello,
+            Measured::OurHelloKept => Place::HelloOurs,
+            Measured::NginxFresh | Measured::NginxKept => Place::Nginx,
+            Measured::Layer | Measured::BareLoop => return None,
+        })
+    }
+
+    /// How many pieces of work at once.
+    pub(super) fn in_flight(self) -> usize {
+        match self {
+            Measured::NginxFresh => NGINX_IN_FLIGHT,
+            _ => IN_FLIGHT,
+        }
+    }
+
+    /// Whether connections are kept from one piece of work to the next.
+    pub(super) fn kept(self) -> bool {
+        matches!(
+            self,
+            Measured::KeptPair
+                | Measured::LeastKeptPair
+                | Measured::HelloKept
+                | Measured::OurHelloKept
+                | Measured::NginxKept
+        )
+    }
+}
