@@ -4,6 +4,7 @@
 
 mod counts;
 mod derived;
+mod machine;
 mod notes;
 mod page;
 mod rounds;
@@ -24,7 +25,7 @@ static FAMILIES: [&Family; 2] = [&rounds::FAMILY, &counts::FAMILY];
 const WIDENED: f64 = 0.85;
 
 const USAGE: &str = "\
-landfall-bench compare --landfall FILE --folder DIR [--rows 1,2,…] [--rounds N] [--seconds S] [--page FILE] [--short]";
+landfall-bench compare --landfall FILE --folder DIR [--rows 1,2,…] [--rounds N] [--seconds S] [--page FILE] [--short] [--postgres URL --postgres-with-standby URL]";
 
 /// How a comparison is run.
 pub(super) struct Options {
@@ -32,6 +33,9 @@ pub(super) struct Options {
     landfall: PathBuf,
     /// Where its data folder and what else servers need is made; on the disk that counts.
     folder: PathBuf,
+    /// A PostgreSQL server without a standby, and one whose commits wait for one.
+    postgres: Option<String>,
+    postgres_with_standby: Option<String>,
     /// The numbers asked for, when they were.
     rows: Option<Vec<u8>>,
     rounds: usize,
@@ -85,6 +89,8 @@ impl Options {
         let mut options = Options {
             landfall: PathBuf::new(),
             folder: PathBuf::new(),
+            postgres: None,
+            postgres_with_standby: None,
             rows: None,
             rounds: 5,
             span: Duration::from_secs(2),
@@ -102,6 +108,10 @@ impl Options {
             match *word {
                 "--landfall" => options.landfall = PathBuf::from(value),
                 "--folder" => options.folder = PathBuf::from(value),
+                "--postgres" => options.postgres = Some((*value).to_owned()),
+                "--postgres-with-standby" => {
+                    options.postgres_with_standby = Some((*value).to_owned());
+                }
                 "--page" => options.page = Some(PathBuf::from(value)),
                 "--rounds" => options.rounds = value.parse().context(USAGE)?,
                 "--seconds" => options.span = Duration::from_secs(value.parse().context(USAGE)?),

@@ -20,7 +20,8 @@ Programs:
   least-client DATABASE FOLDER  the same, for clients with certificates
   store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
   store-layer FOLDER COUNT  in the layer alone
-  store-postgres URL COUNT  the same as store, in the PostgreSQL layer; the database must be new";
+  store-postgres URL COUNT  the same as store, in the PostgreSQL layer, in a new database
+  store-postgres-layer URL COUNT  in the layer alone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
         ["least-client", from, folder] => programs::least::run(from, folder, true),
         ["store", folder, count] => programs::store::run(folder, count, true),
         ["store-layer", folder, count] => programs::store::run(folder, count, false),
-        ["store-postgres", url, count] => programs::store_postgres::run(url, count),
+        ["store-postgres", url, count] => programs::store_postgres::run(url, count, true),
+        ["store-postgres-layer", url, count] => programs::store_postgres::run(url, count, false),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

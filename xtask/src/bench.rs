@@ -7,10 +7,15 @@ use std::process::Command;
 
 use anyhow::ensure;
 
+use crate::postgres::Compared;
 use crate::{machine, package, step};
 
-/// The processor of the clients; the servers are put on processor 0 by the comparison.
+/// The processor of the servers; the comparison puts its own there.
+const SERVERS: &str = "0";
+/// The processor of the clients.
 const CLIENTS: &str = "1";
+/// The rows that PostgreSQL is asked for.
+const ON_POSTGRESQL: [&str; 2] = ["10", "11"];
 /// How often a short run is made before it fails: another program may have had the machine.
 const TRIES: usize = 2;
 
@@ -20,7 +25,7 @@ const TRIES: usize = 2;
 /// # Errors
 /// When the build fails, something is missing, or anything goes wrong while measuring.
 pub fn run(words: &[&str]) -> anyhow::Result<()> {
-    machine::prepare_to_measure()?;
+    machine::prepare_to_compare()?;
     two_processors()?;
     step::run(
         step::cargo()
@@ -36,8 +41,17 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
     let built = step::target().join("release");
     let page = step::root().join("docs/operating/performance.md");
     let mut compare = compare(&built)?;
-    if !words.contains(&"--rows") {
+    let mut after = words.iter().skip_while(|word| **word != "--rows").skip(1);
+    let rows = after.next();
+    if rows.is_none() {
         compare.arg("--page").arg(page);
+    }
+    let mut named = rows.into_iter().flat_map(|rows| rows.split(','));
+    let servers = (rows.is_none() || named.any(|row| ON_POSTGRESQL.contains(&row.trim())))
+        .then(|| Compared::start(SERVERS, CLIENTS))
+        .transpose()?;
+    if let Some([alone, followed]) = servers.as_ref().map(Compared::urls) {
+        compare.args(["--postgres", &alone, "--postgres-with-standby", &followed]);
     }
     step::run(compare.args(words))
 }
@@ -47,6 +61,7 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
 /// # Errors
 /// When the build fails, or a row is below its bound twice.
 pub fn short() -> anyhow::Result<()> {
+    machine::prepare_to_measure()?;
     two_processors()?;
     let built = package::build(&["landfall-server", "landfall-bench"])?;
     for _ in 1..TRIES {

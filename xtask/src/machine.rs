@@ -25,6 +25,13 @@ struct Need {
 /// Where Debian keeps the programs of PostgreSQL 15.
 pub const POSTGRESQL_15: &str = "/usr/lib/postgresql/15/bin";
 
+const POSTGRESQL: Need = Need {
+    name: "PostgreSQL 15",
+    program: "/usr/lib/postgresql/15/bin/postgres",
+    arguments: &["--version"],
+    debian: "postgresql-15",
+};
+
 const NEEDS: [Need; 14] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
@@ -34,12 +41,7 @@ const NEEDS: [Need; 14] = [
     Need::program("man", &["--version"], "man-db"),
     Need::program("openssl", &["version"], "openssl"),
     Need::program("xxd", &["-h"], "xxd"),
-    Need {
-        name: "PostgreSQL 15",
-        program: "/usr/lib/postgresql/15/bin/postgres",
-        arguments: &["--version"],
-        debian: "postgresql-15",
-    },
+    POSTGRESQL,
     Need::program("zsh", &["--version"], "zsh"),
     Need::program("node", &["--version"], "nodejs"),
     Need::program("npm", &["--version"], "npm"),
@@ -75,20 +77,31 @@ impl Need {
     }
 }
 
-/// What a comparison needs: something to keep processes on a processor, something to count calls of
-/// the kernel with, and a server that everybody knows.
-const TO_MEASURE: [Need; 3] = [
+/// What a short comparison needs: something to keep processes on a processor, and something to count calls
+/// of the kernel with.
+const TO_MEASURE: [Need; 2] = [
     Need::program("taskset", &["--version"], "util-linux"),
     Need::program("strace", &["--version"], "strace"),
-    Need::program("nginx", &["-v"], "nginx-light"),
 ];
 
-/// Makes sure that everything is there that a comparison needs.
+/// What a whole one needs besides: servers that everybody knows.
+const TO_COMPARE: [Need; 2] = [Need::program("nginx", &["-v"], "nginx-light"), POSTGRESQL];
+
+/// Makes sure that everything is there that a short comparison needs.
 ///
 /// # Errors
 /// As of [`prepare`].
 pub fn prepare_to_measure() -> anyhow::Result<()> {
     provide(&TO_MEASURE)
+}
+
+/// Makes sure that everything is there that a whole comparison needs.
+///
+/// # Errors
+/// As of [`prepare`].
+pub fn prepare_to_compare() -> anyhow::Result<()> {
+    prepare_to_measure()?;
+    provide(&TO_COMPARE)
 }
 
 /// Makes sure that everything is there that tests need.

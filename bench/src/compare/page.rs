@@ -1,15 +1,9 @@
 //! The page that a comparison leaves behind: machine, settings, ratios, verdicts, and what a row that
 //! falls short is spent on.
 
-use std::path::Path;
-use std::process::Command;
-
-use landfall_core::clock::Clock as _;
-use landfall_server::time::SystemClock;
-
-use super::Options;
 use super::notes::{FLOORS, NOT_YET, SPENT};
 use super::row::{Asked, Outcome};
+use super::{Options, machine};
 
 /// The text of the page.
 pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
@@ -28,7 +22,7 @@ pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
     page.push_str(&numbers(outcomes));
     page.push_str(&floors(outcomes));
     page.push_str(&spent(outcomes));
-    page.push_str(&machine(options));
+    page.push_str(&machine::section(options));
     let short = outcomes
         .iter()
         .filter(|outcome| outcome.verdict() == "short");
@@ -169,67 +163,4 @@ fn value(outcome: &Outcome) -> String {
         Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", outcome.value()),
         None => format!("{:.2}", outcome.value()),
     }
-}
-
-/// Where and how the figures came about.
-fn machine(options: &Options) -> String {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let of_cpu = read("/proc/cpuinfo");
-    let model = of_cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    let processors = of_cpu.matches("model name").count();
-    let load = read("/proc/loadavg");
-    let load: Vec<&str> = load.split_ascii_whitespace().take(3).collect();
-    let memory = read("/proc/meminfo");
-    let kilobytes: u64 = memory
-        .split_ascii_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0);
-    let nginx = said("nginx".as_ref(), "-v");
-    let rows = [
-        ("date", SystemClock.now().to_wire_seconds()),
-        ("processor", format!("{processors} × {model}")),
-        ("memory", format!("{} GB", kilobytes / 1_000_000)),
-        ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
-        ("load of the machine at the end (1, 5, 15 minutes)", load.join(", ")),
-        ("Landfall", said(&options.landfall, "--version")),
-        ("nginx", nginx),
-        (
-            "rounds",
-            format!(
-                "{} of {} s for each measure, after one that does not count",
-                options.rounds,
-                options.span.as_secs()
-            ),
-        ),
-        ("processors", "servers on 0, clients on the other".to_owned()),
-        (
-            "TLS",
-            "1.3, X25519, ECDSA P-256, no resumption; certificates not verified by the client".to_owned(),
-        ),
-        (
-            "Landfall's settings",
-            "`landfall serve` with its defaults, log and decision traces included; SQLite with `synchronous = FULL` on the disk of the build".to_owned(),
-        ),
-        ("in flight", "128; nginx with fresh connections 16, where it does best".to_owned()),
-    ];
-    let mut text = String::from("\n## Machine and settings\n\n| what | |\n|---|---|\n");
-    for (what, value) in rows {
-        text.push_str(&format!("| {what} | {value} |\n"));
-    }
-    text
-}
-
-/// What a program says of its version, on whichever stream.
-fn said(program: &Path, flag: &str) -> String {
-    let Ok(done) = Command::new(program).arg(flag).output() else {
-        return "not there".to_owned();
-    };
-    let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&done.stderr));
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    words.join(" ")
 }

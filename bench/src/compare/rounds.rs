@@ -35,7 +35,7 @@ const fn row(
     }
 }
 
-static ROWS: [Row; 9] = [
+static ROWS: [Row; 11] = [
     row(
         1,
         "TLS 1.3 handshake through the accept path",
@@ -99,6 +99,20 @@ static ROWS: [Row; 9] = [
         [0.6, 0.8],
         false,
     ),
+    row(
+        10,
+        "durable registration in the PostgreSQL layer, 128 in flight, by time that passes",
+        "a bare loop of the same statements with the same rows, 64 per commit",
+        [0.6, 0.8],
+        false,
+    ),
+    row(
+        11,
+        "as 10, every commit confirmed by a synchronous standby",
+        "the same without a standby",
+        [0.5, 0.65],
+        false,
+    ),
 ];
 
 /// What is measured for a row: ours, and the reference.
@@ -113,6 +127,8 @@ fn pair(number: u8) -> Option<[Measured; 2]> {
         7 => [Measured::KeptPair, Measured::HelloKept],
         8 => [Measured::OurHelloKept, Measured::NginxKept],
         9 => [Measured::Layer, Measured::BareLoop],
+        10 => [Measured::PostgresLayer, Measured::PostgresLoop],
+        11 => [Measured::PostgresWithStandby, Measured::PostgresLayer],
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 mod landfall;
 mod measured;
 mod server;
+mod stores;
 mod threads;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use self::landfall::Landfall;
 pub(super) use self::measured::Measured;
 use self::measured::Place;
 use self::server::Server;
+use self::stores::Stores;
 pub(super) use self::threads::Spent;
 use super::Options;
 use super::row::Figure;
@@ -36,8 +38,7 @@ pub(super) struct Stage {
     /// How many devices with certificates one round used last.
     certificates: usize,
     folder: PathBuf,
-    /// What the layer came to when the loop was measured beside it.
-    layer: Option<Figure>,
+    stores: Stores,
     /// What the threads used for each piece of work that was counted, and how many pieces that were.
     spent: BTreeMap<Measured, (Spent, u64)>,
 }
@@ -54,7 +55,7 @@ impl Stage {
             fleets: 0,
             certificates: 4000,
             folder: options.folder.clone(),
-            layer: None,
+            stores: Stores::new(options),
             spent: BTreeMap::new(),
         };
         let places = wanted.iter().filter_map(|what| what.place());
@@ -116,7 +117,7 @@ impl Stage {
         span: Duration,
     ) -> anyhow::Result<Figure> {
         let Some(place) = what.place() else {
-            return self.program(what);
+            return self.stores.measure(what);
         };
         self.fleets += 1;
         let work = self.work(what, span)?;
@@ -147,16 +148,6 @@ impl Stage {
             cost: used.as_secs_f64() * 1e6 / outcome.done as f64,
             rate: outcome.done as f64 / outcome.lasted.as_secs_f64(),
         })
-    }
-
-    /// Measures what a program measures at itself.
-    fn program(&mut self, what: Measured) -> anyhow::Result<Figure> {
-        if what == Measured::Layer {
-            return self.layer.take().context("measured with the loop");
-        }
-        let (layer, bare) = server::store(&self.folder)?;
-        self.layer = Some(layer);
-        Ok(bare)
     }
 
     fn work(&self, what: Measured, span: Duration) -> anyhow::Result<Work> {
@@ -193,7 +184,11 @@ impl Stage {
                     devices.collect::<anyhow::Result<_>>()?,
                 )
             }
-            Measured::Layer | Measured::BareLoop => bail!("no load"),
+            Measured::Layer
+            | Measured::BareLoop
+            | Measured::PostgresLayer
+            | Measured::PostgresLoop
+            | Measured::PostgresWithStandby => bail!("no load"),
         }
     }
 }

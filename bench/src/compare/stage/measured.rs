@@ -26,6 +26,9 @@ pub(in super::super) enum Measured {
     NginxKept,
     Layer,
     BareLoop,
+    PostgresLayer,
+    PostgresLoop,
+    PostgresWithStandby,
 }
 
 /// The servers, each a process.
@@ -59,7 +62,11 @@ impl Measured {
             Measured::HelloKept => Place::Hello,
             Measured::OurHelloKept => Place::HelloOurs,
             Measured::NginxFresh | Measured::NginxKept => Place::Nginx,
-            Measured::Layer | Measured::BareLoop => return None,
+            Measured::Layer
+            | Measured::BareLoop
+            | Measured::PostgresLayer
+            | Measured::PostgresLoop
+            | Measured::PostgresWithStandby => return None,
         })
     }
 

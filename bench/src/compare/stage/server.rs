@@ -6,18 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use landfall_bench::identity;
 use landfall_server::command::bench::process::Process;
 
-use super::super::row::Figure;
 use super::{Spent, moment};
 
 /// The processor of all servers; clients have the others.
 const PROCESSOR: &str = "0";
-
-/// How many registrations one round of the store writes each way.
-const REGISTRATIONS: &str = "16384";
 
 /// A server that runs.
 pub(super) struct Server {
@@ -111,36 +107,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Runs the store program, which measures the layer and the bare loop.
-pub(super) fn store(folder: &Path) -> anyhow::Result<(Figure, Figure)> {
-    let me = std::env::current_exe()?;
-    let done = pinned(&me)
-        .arg("store")
-        .arg(folder)
-        .arg(REGISTRATIONS)
-        .output()?;
-    ensure!(
-        done.status.success(),
-        "store: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    let said = String::from_utf8(done.stdout)?;
-    let figures = said.lines().map(|line| {
-        let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-        match numbers[..] {
-            [count, nanos, _] => anyhow::Ok(Figure {
-                cost: nanos / 1e3 / count,
-                rate: count * 1e9 / nanos,
-            }),
-            _ => bail!("store says '{line}'"),
-        }
-    });
-    match figures.collect::<anyhow::Result<Vec<_>>>()?[..] {
-        [layer, bare] => Ok((layer, bare)),
-        _ => bail!("store says '{said}'"),
     }
 }
 
