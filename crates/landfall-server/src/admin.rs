@@ -80,7 +80,10 @@ async fn answer<S: Store>(
         "/readyz" if stopping => reply(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
         "/readyz" => match time::timeout(READY_WITHIN, asked.store.ready()).await {
             Ok(Ok(())) => reply(StatusCode::OK, "ready\n".to_owned()),
-            Ok(Err(error)) => reply(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+            Ok(Err(error)) => reply(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("the database takes no writes: {}\n", error.0),
+            ),
             Err(late) => reply(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("the store: {late}\n"),

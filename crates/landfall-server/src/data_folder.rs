@@ -235,7 +235,11 @@ impl DataFolder {
             .and_then(|()| self.settle(&File::open(folder)?));
         match written {
             Ok(()) => Ok(path),
-            Err(source) => Err(file_error("cannot write", &path, source)),
+            Err(source) => {
+                // Half a file is worth nothing, and a full disk needs its room.
+                let _ = fs::remove_file(&draft);
+                Err(file_error("cannot write", &path, source))
+            }
         }
     }
 

@@ -183,6 +183,7 @@ impl Writer {
                 End::Durable => {
                     self.committed();
                     self.alone = false;
+                    self.connection.went_well();
                     return outcomes;
                 }
                 End::Undone(fault) => fault,
@@ -213,6 +214,10 @@ impl Writer {
                 }
                 _ => {
                     self.alone = away;
+                    if let Fault::Hindered(..) = &fault {
+                        // On a full disk what the log holds already may be written over once it is moved.
+                        self.checkpoint(false);
+                    }
                     let error = fault.into_commit_error();
                     tracing::error!(cause = %error, "a group of writes failed");
                     self.observed.tell(Observer::gave_up);

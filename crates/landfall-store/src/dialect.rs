@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub(crate) use self::postgres::{Columns, Pool, Postgres};
 pub use self::postgres::{PostgresUrl, UrlError};
 pub(crate) use self::session::{Session, Source};
-pub(crate) use self::sqlite::Sqlite;
+pub(crate) use self::sqlite::{Place, Sqlite};
 use crate::secret::Sealer;
 use landfall_core::store::CommitError;
 
@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Orphan,
     /// The database cannot do it now.
     Database(String),
+    /// The same, with what an operator can do about it.
+    Hindered(String, &'static str),
     /// Another came in between: the whole group is to be done again.
     Again(String),
     /// The connection is lost, or its database takes no writes any more.
@@ -50,7 +52,7 @@ impl Fault {
         match self {
             Fault::Refused(error) => error,
             Fault::Orphan => CommitError::Absent("the record that this one belongs to".to_owned()),
-            Fault::Ended => CommitError::Unavailable(self.to_string()),
+            Fault::Ended | Fault::Hindered(..) => CommitError::Unavailable(self.to_string()),
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)
@@ -67,6 +69,7 @@ impl std::fmt::Display for Fault {
             Fault::Ended => {
                 f.write_str("another server took over, since this one was not heard of")
             }
+            Fault::Hindered(cause, remedy) => write!(f, "{cause}: {remedy}"),
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)

@@ -176,7 +176,7 @@ impl Examination {
             match said {
                 Ok(lines) => Ok(lines.into_iter().filter(|line| line != "ok").collect()),
                 // Damaged so much that not even the check gets through.
-                Err(Fault::Database(cause)) => Ok(vec![cause]),
+                Err(Fault::Database(cause) | Fault::Hindered(cause, _)) => Ok(vec![cause]),
                 Err(fault) => Err(fault),
             }
         })

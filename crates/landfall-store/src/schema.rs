@@ -26,10 +26,7 @@ pub fn bring_up_to_date(database: Database<'_>, now: Timestamp) -> Result<Upgrad
         Database::Sqlite(path) => Source::Sqlite(path.to_owned(), Durability::Disk),
         Database::Postgres(url) => Source::Postgres(Box::new(url.clone())),
     };
-    let unavailable = |fault: Fault| OpenError::Unavailable {
-        database: database.to_string(),
-        cause: fault.to_string(),
-    };
+    let unavailable = |fault: Fault| source.unavailable(fault);
     let session = source.writing("").map_err(unavailable)?;
     match migrate::migrate(&session, now, || Ok(())) {
         Ok(from) => Ok(Upgrade {

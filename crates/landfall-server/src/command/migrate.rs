@@ -28,7 +28,8 @@ pub fn run(options: &MigrateOptions) -> Result<(), Failure> {
     // Held, so that no server of an older build works on the file meanwhile.
     let mut _folder = None;
     if place.postgres.is_none() {
-        if !place.database_path.exists() {
+        // What cannot be looked at is told by the folder.
+        if let Ok(false) = place.database_path.try_exists() {
             return Err(Failure::new(
                 Exit::NotFound,
                 format!("there is no database {}", place.database_path.display()),

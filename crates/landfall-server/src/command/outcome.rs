@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use landfall_store::OpenError;
 use landfall_wire::client::{Refusal, RefusalKind, ReplyError};
 use serde_json::{Value as Json, json};
 
+use super::serve::database::refused_file;
 use crate::client::ClientError;
 use crate::client::tls::TlsError;
 
@@ -100,6 +102,9 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        if let Some(unopened) = error.downcast_ref::<OpenError>() {
+            return refused_file(unopened);
+        }
         Failure {
             exit: Exit::Refused,
             what: format!("{error:#}"),

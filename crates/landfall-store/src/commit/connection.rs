@@ -1,6 +1,6 @@
 //! The writer's connection to its database, and the lease that it holds there.
 
-use crate::dialect::{Fault, Session, Source, Turn};
+use crate::dialect::{Fault, Place, Session, Source, Turn};
 use crate::lease::Lease;
 use crate::secret::Sealer;
 
@@ -13,6 +13,10 @@ pub(crate) struct Connection {
     node: String,
     session: Option<Session>,
     lease: Option<Lease>,
+    /// The file that was opened first: no other is written to later.
+    place: Option<Place>,
+    /// Whether the last group could not be written, for a reason that may last: nobody waits for its end.
+    hindered: bool,
 }
 
 impl Connection {
@@ -21,8 +25,10 @@ impl Connection {
         Connection {
             source,
             node,
+            place: session.place().cloned(),
             session: Some(session),
             lease: None,
+            hindered: false,
         }
     }
 
@@ -35,9 +41,19 @@ impl Connection {
     pub(super) fn session(&mut self) -> Result<&Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.source.writing(&self.node)?,
+            None => self.opened_anew()?,
         };
         Ok(self.session.insert(session))
+    }
+
+    fn opened_anew(&self) -> Result<Session, Fault> {
+        // Opening would make a file where there is none.
+        if let Some(place) = &self.place {
+            place.holds()?;
+        }
+        let session = self.source.writing(&self.node)?;
+        session.be_patient(!self.hindered)?;
+        Ok(session)
     }
 
     /// Begins a group of writes, under the lease where there is one.
@@ -45,7 +61,7 @@ impl Connection {
         self.hold_a_lease()?;
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.source.writing(&self.node)?,
+            None => self.opened_anew()?,
         };
         let session = self.session.insert(session);
         session.begin(turn)?;
@@ -78,11 +94,19 @@ impl Connection {
             Fault::Again(_) | Fault::Ended => self.undo(),
             _ => self.session = None,
         }
+        self.hindered |= matches!(fault, Fault::Hindered(..));
         if let Fault::Ended = fault {
             tracing::warn!(
                 "another server has taken over from this one, which was not heard of for seconds"
             );
             self.lease = None;
+        }
+    }
+
+    /// What a group that was written leaves: whoever comes next waits a while again.
+    pub(super) fn went_well(&mut self) {
+        if let (true, Some(session)) = (self.hindered, &self.session) {
+            self.hindered = session.be_patient(true).is_err();
         }
     }
 
@@ -131,10 +155,11 @@ impl Connection {
     }
 
     /// See [`Session::checkpoint`].
-    pub(super) fn checkpoint(&self, wholly: bool) -> Result<(), Fault> {
+    pub(super) fn checkpoint(&mut self, wholly: bool) -> Result<(), Fault> {
         match &self.session {
             Some(session) => session.checkpoint(wholly),
-            None => Ok(()),
+            None if self.is_shared() => Ok(()),
+            None => self.session()?.checkpoint(wholly),
         }
     }
 

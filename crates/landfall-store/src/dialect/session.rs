@@ -4,7 +4,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{Columns, Durability, Fault, Postgres, PostgresUrl, Read, Row, Sqlite, Turn, Value};
+use super::{
+    Columns, Durability, Fault, Place, Postgres, PostgresUrl, Read, Row, Sqlite, Turn, Value,
+};
 use crate::secret::Sealer;
 
 /// Where the database is.
@@ -194,8 +196,25 @@ impl Session {
     /// Begins a group of writes. SQLite has one turn, and whoever writes has it alone.
     pub(crate) fn begin(&self, turn: Turn) -> Result<(), Fault> {
         match self {
-            Session::Sqlite(sqlite) => sqlite.execute("BEGIN IMMEDIATE", &[]).map(drop),
+            Session::Sqlite(sqlite) => sqlite.begin(),
             Session::Postgres(postgres) => postgres.begin(turn),
+        }
+    }
+
+    /// Says whether groups of writes wait for another program that holds the database for itself. On
+    /// PostgreSQL there is nothing to say.
+    pub(crate) fn be_patient(&self, patient: bool) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(sqlite) => sqlite.be_patient(patient),
+            Session::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The file that was opened, where it is one.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match self {
+            Session::Sqlite(sqlite) => sqlite.place(),
+            Session::Postgres(_) => None,
         }
     }
 

@@ -1,18 +1,31 @@
 //! SQLite's side of the dialect: how a connection is opened (`opening`), how a statement runs, how work is
-//! grouped and what an error means. Used by `dialect` alone; only it names the driver.
+//! grouped and what an error means (`hindrance`). Used by `dialect` alone; only it names the driver.
 
+mod hindrance;
 mod opening;
+mod place;
+
+use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
 
+pub(crate) use self::place::Place;
 use super::{Durability, Fault, Row, Value};
+
+/// How long a group of writes waits for another program to let go of the database.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same after a group that waited for nothing.
+const IMPATIENCE: Duration = Duration::from_millis(50);
 
 /// One connection to SQLite.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     connection: Connection,
     durability: Durability,
+    /// The file, where it may be taken away while it is open.
+    place: Option<Place>,
 }
 
 impl Sqlite {
@@ -69,6 +82,25 @@ impl Sqlite {
             found.push(decode(&Row::Sqlite(row))?);
         }
         Ok(found)
+    }
+
+    /// Begins a group of writes, if its database is still where the next start looks for it.
+    pub(super) fn begin(&self) -> Result<(), Fault> {
+        if let Some(place) = &self.place {
+            place.holds()?;
+        }
+        self.execute("BEGIN IMMEDIATE", &[]).map(drop)
+    }
+
+    /// Says how long groups of writes wait for another program: a while, or next to nothing.
+    pub(super) fn be_patient(&self, patient: bool) -> Result<(), Fault> {
+        let span = if patient { PATIENCE } else { IMPATIENCE };
+        Ok(self.connection.busy_timeout(span)?)
+    }
+
+    /// The file that was opened.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// True between the beginning of a group and its end. A grave error ends the group by itself.
@@ -136,7 +168,11 @@ impl From<rusqlite::Error> for Fault {
             Some(code) if code.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
                 Fault::Orphan
             }
-            _ => Fault::Database(error.to_string()),
+            Some(code) => match hindrance::remedy(code.code) {
+                Some(remedy) => Fault::Hindered(error.to_string(), remedy),
+                None => Fault::Database(error.to_string()),
+            },
+            None => Fault::Database(error.to_string()),
         }
     }
 }

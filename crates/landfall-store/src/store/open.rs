@@ -55,6 +55,8 @@ pub enum OpenError {
         database: String,
         /// What the database says.
         cause: String,
+        /// What to do about it, where the store knows.
+        remedy: Option<&'static str>,
     },
 }
 
@@ -93,15 +95,14 @@ impl SqlStore {
         durability: Durability,
     ) -> Result<SqlStore, OpenError> {
         let source = Source::Sqlite(path.as_ref().to_owned(), durability);
-        let unavailable = |error: io::Error| source.unavailable(&error);
-        keep_private(path.as_ref()).map_err(unavailable)?;
+        keep_private(path.as_ref()).map_err(|error| source.unavailable(error.into()))?;
         let opening = Opening::new(source, &sealing_key, entropy)?;
         let writer = opening.writer(&*clock)?;
         let (requests, queue) = mpsc::channel();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
-            .map_err(|error| opening.source.unavailable(&error))?;
+            .map_err(|error| opening.source.without_a_thread(&error))?;
         opening.store(requests, clock)
     }
 
@@ -136,10 +137,10 @@ impl SqlStore {
                 // Whoever asked may have stopped waiting.
                 Err(error) => drop(opened.send(Err(error))),
             })
-            .map_err(|error| opening.source.unavailable(&error))?;
+            .map_err(|error| opening.source.without_a_thread(&error))?;
         match outcome.await {
             Ok(outcome) => outcome?,
-            Err(_) => return Err(opening.source.unavailable(&"the writer ended")),
+            Err(_) => return Err(opening.source.without_a_thread(&"the writer ended")),
         }
         opening.store(requests, clock)
     }
@@ -152,7 +153,7 @@ impl Opening {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let sealer = Sealer::new(sealing_key, entropy);
-        let sealer = sealer.map_err(|fault| source.unavailable(&fault))?;
+        let sealer = sealer.map_err(|fault| source.unavailable(fault))?;
         Ok(Opening {
             source,
             sealer: Arc::new(sealer),
@@ -163,7 +164,7 @@ impl Opening {
 
     /// Opens the connection that writes, and makes the database what this build needs.
     fn writer(&self, clock: &dyn Clock) -> Result<Writer, OpenError> {
-        let unavailable = |fault: Fault| self.source.unavailable(&fault);
+        let unavailable = |fault: Fault| self.source.unavailable(fault);
         let node = self.sealer.name();
         let session = self.source.writing(&node).map_err(unavailable)?;
         let mut misfit = None;
@@ -183,12 +184,15 @@ impl Opening {
                 database: database(),
                 cause,
             }),
-            (Ok(_), None) => Ok(Writer::new(
-                Connection::new(self.source.clone(), node, session),
-                Arc::clone(&self.sealer),
-                Arc::clone(&self.commits),
-                self.observed.clone(),
-            )),
+            (Ok(_), None) => {
+                session.be_patient(true).map_err(unavailable)?;
+                Ok(Writer::new(
+                    Connection::new(self.source.clone(), node, session),
+                    Arc::clone(&self.sealer),
+                    Arc::clone(&self.commits),
+                    self.observed.clone(),
+                ))
+            }
         }
     }
 
@@ -200,7 +204,7 @@ impl Opening {
         let readers = Readers::new(&self.source, Arc::clone(&self.sealer));
         Ok(SqlStore {
             source: self.source.clone(),
-            readers: readers.map_err(|fault| self.source.unavailable(&fault))?,
+            readers: readers.map_err(|fault| self.source.unavailable(fault))?,
             requests,
             commits: Arc::clone(&self.commits),
             observed: self.observed.clone(),
@@ -210,10 +214,24 @@ impl Opening {
 }
 
 impl Source {
-    fn unavailable(&self, cause: &dyn std::fmt::Display) -> OpenError {
+    /// What is said when the database does not let itself be opened.
+    pub(crate) fn unavailable(&self, fault: Fault) -> OpenError {
+        let (cause, remedy) = match fault {
+            Fault::Hindered(cause, remedy) => (cause, Some(remedy)),
+            other => (other.to_string(), None),
+        };
+        OpenError::Unavailable {
+            database: self.to_string(),
+            cause,
+            remedy,
+        }
+    }
+
+    fn without_a_thread(&self, cause: &dyn std::fmt::Display) -> OpenError {
         OpenError::Unavailable {
             database: self.to_string(),
             cause: cause.to_string(),
+            remedy: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall_core::store::ReadError;
 
-use crate::dialect::{Fault, Pool, Read, Session, Source, Sqlite};
+use crate::dialect::{Fault, Place, Pool, Read, Session, Source, Sqlite};
 use crate::secret::Sealer;
 
 /// Most reading connections to SQLite that are kept open while nobody reads.
@@ -24,6 +24,7 @@ impl Readers {
         match source {
             Source::Sqlite(path, _) => Ok(Readers::Sqlite(Arc::new(Files {
                 path: path.clone(),
+                place: Place::of(path)?,
                 sealer,
                 idle: Mutex::new(Vec::new()),
             }))),
@@ -80,6 +81,7 @@ fn unread(fault: Fault) -> ReadError {
 /// Connections that read a SQLite file. One is opened whenever all are in use.
 pub(super) struct Files {
     path: PathBuf,
+    place: Place,
     sealer: Arc<Sealer>,
     idle: Mutex<Vec<Session>>,
 }
@@ -94,7 +96,10 @@ impl Files {
         let idle = self.idle().pop();
         let session = match idle {
             Some(session) => Ok(session),
-            None => Sqlite::reading(&self.path),
+            None => self
+                .place
+                .holds()
+                .and_then(|()| Sqlite::reading(&self.path)),
         };
         // A connection whose read failed is not used again.
         let (session, found) = session

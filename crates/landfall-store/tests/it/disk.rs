@@ -70,6 +70,37 @@ async fn a_full_disk_is_said_and_outlived() {
     }
 }
 
+#[tokio::test]
+async fn a_database_that_is_not_in_its_place_takes_no_writes_until_it_is_back() {
+    let folder = Folder::new();
+    let store = open(&folder.database()).expect("opens");
+    let scope = with_service(&store).await;
+    let put = |id: &str| {
+        let registration = Samples::new(&Drawn).registration(id, None);
+        Change::of(Write::PutRegistration(
+            scope.clone(),
+            Box::new(registration),
+            Expect::Absent,
+        ))
+    };
+    let away = folder.path().join("away.db");
+    std::fs::rename(folder.database(), &away).expect("moved");
+    for _ in 0..2 {
+        let refused = store.commit(vec![put("lost")]).await;
+        assert!(
+            matches!(&refused[..], [Err(CommitError::Unavailable(cause))] if cause.contains("cannot be reached")),
+            "{refused:?}"
+        );
+    }
+    assert!(!folder.database().exists(), "another one was made");
+    std::fs::copy(&away, folder.database()).expect("copied");
+    let ready = store.ready().await.expect_err("another file");
+    assert!(ready.0.contains("another file stands at"), "{ready}");
+    std::fs::rename(&away, folder.database()).expect("back");
+    assert_eq!(store.commit(vec![put("kept")]).await, [Ok(())]);
+    store.ready().await.expect("ready again");
+}
+
 /// By itself, a roomy disk: everything is kept. As the child of
 /// [`a_full_disk_is_said_and_outlived`], until the disk is full, and again when it is not.
 #[tokio::test]

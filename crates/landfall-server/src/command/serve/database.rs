@@ -24,7 +24,7 @@ pub async fn open(settings: &Settings, folder: &DataFolder) -> Result<Backend<Sq
                 )
                 .map_err(anyhow::Error::new)?;
             Backend::sqlite(settings.database_path.clone(), key)
-                .map_err(|error| anyhow::Error::new(error).into())
+                .map_err(|error| refused_file(&error))
         }
         Some(url) => shared(settings, url, folder).await,
     }
@@ -59,13 +59,25 @@ async fn shared(
     })
 }
 
+/// What is said when a SQLite database does not open.
+pub fn refused_file(error: &OpenError) -> Failure {
+    match error {
+        OpenError::WrongSealingKey { .. } => Failure::new(
+            Exit::Refused,
+            error.to_string(),
+            "put back the sealing.key that belongs to this database (secrets.sealing_key_file); without it no key in it can be read",
+        ),
+        OpenError::NewerSchema { .. } | OpenError::Unavailable { .. } => refused(error, false),
+    }
+}
+
 /// What is said when a database does not open; `is_new` when its key was drawn for it just now.
 pub fn refused(error: &OpenError, is_new: bool) -> Failure {
     match error {
         OpenError::NewerSchema { .. } => Failure::new(
             Exit::Refused,
             error.to_string(),
-            "install the newer build on this machine too",
+            "install the newer build on this machine too, or go back to a backup of before it with `landfall restore`",
         ),
         OpenError::WrongSealingKey { database, .. } if is_new => Failure::new(
             Exit::Refused,
@@ -77,7 +89,11 @@ pub fn refused(error: &OpenError, is_new: bool) -> Failure {
             error.to_string(),
             "all servers of a database have the same sealing.key: copy it from one that uses this database",
         ),
-        OpenError::Unavailable { .. } => Failure::new(
+        OpenError::Unavailable {
+            remedy: Some(remedy),
+            ..
+        } => Failure::new(Exit::Refused, error.to_string(), *remedy),
+        OpenError::Unavailable { remedy: None, .. } => Failure::new(
             Exit::CannotConnect,
             error.to_string(),
             "see that the database runs and takes writes, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::dialect::{Durability, Fault, Session, Sqlite};
+use super::hindrance;
+use crate::dialect::{Durability, Fault, Place, Session, Sqlite};
 
-/// How long a connection waits for another process to let go of the database.
+/// How long a connection that is opened waits for another process to let go of the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Sqlite {
@@ -19,6 +20,10 @@ impl Sqlite {
                 | OpenFlags::SQLITE_OPEN_CREATE
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
+        // Where a file may not be written SQLite opens it for reading, and says so at the first write only.
+        if connection.is_readonly("main")? {
+            return Err(hindrance::read_only());
+        }
         connection.busy_timeout(PATIENCE)?;
         connection.execute_batch(match durability {
             Durability::Disk => "PRAGMA page_size = 8192",
@@ -36,6 +41,7 @@ impl Sqlite {
         let sqlite = Sqlite {
             connection,
             durability,
+            place: Some(Place::of(path)?),
         };
         sqlite.durably()?;
         Ok(Session::Sqlite(sqlite))
@@ -57,6 +63,7 @@ impl Sqlite {
         Ok(Session::Sqlite(Sqlite {
             connection,
             durability: Durability::Disk,
+            place: None,
         }))
     }
 
@@ -83,6 +90,7 @@ impl Sqlite {
         Ok(Session::Sqlite(Sqlite {
             connection,
             durability: Durability::Process,
+            place: None,
         }))
     }
 }
