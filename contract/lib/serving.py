@@ -61,6 +61,8 @@ class Serving:
         self.admin = f"127.0.0.1:{free_port()}"
         self.log = self.folder / "serve.log"
         self.process = None
+        # What the server is started by, for those that are to run elsewhere than here.
+        self.before = []
 
     def configure(self, certificates, services=(), more=""):
         """Writes the configuration: (chain, key) pairs, (name, host, hub) triples, lines below [https]."""
@@ -78,7 +80,7 @@ class Serving:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("LANDFALL_", "LISTEN_", "NOTIFY_"))}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "serve", "--config", str(self.config), *words], cwd=self.folder,
+                [*self.before, self.binary, "serve", "--config", str(self.config), *words], cwd=self.folder,
                 env={**clean, **dict(environment)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options,
             )
         return self
