@@ -271,11 +271,14 @@ settled(admin, "an open connection", lambda one: one.sum("landfall_connections_o
 held.close()
 last = settled(admin, "a closed connection", lambda one: one.sum("landfall_connections_open") <= open_before)
 assert last.sum("landfall_store_waiting_requests") == 0, last.text
-assert last.sum("landfall_store_commits_total") > 0 and last.sum("landfall_store_commit_failures_total") == 0
+assert last.sum("landfall_store_commits_total") > 0 and last.sum("landfall_store_write_failures_total") == 0
 assert last.sum("landfall_traces_written_total") > 0 and last.sum("landfall_traces_dropped_total") == 0
 assert last.sum("process_resident_memory_bytes") > 1e6 and last.sum("process_open_fds") > 5
 assert abs(time.time() - last.sum("process_start_time_seconds")) < 3600
 assert last.sum("process_cpu_seconds_total") > 0
+(end,) = re.findall(r"notAfter=(.*)", subprocess.run(
+    ["openssl", "x509", "-noout", "-enddate", "-in", str(server.data / "server.pem")], capture_output=True, text=True, check=True).stdout)
+assert last.sum("landfall_server_certificate_end_timestamp_seconds") == ssl.cert_time_to_seconds(end), end
 version = subprocess.run([LANDFALL, "--version"], capture_output=True, text=True, check=True).stdout
 ((name, labels),) = [key for key in last.samples if key[0] == "landfall_build_info"]
 assert all(text in version for _, text in labels), (labels, version)

@@ -25,6 +25,7 @@ use crate::own_api::{Changes, Naming, OwnApi};
 use crate::provisioning::{Provisioning, USUAL_SHARE};
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
+use crate::tls::ServerIdentity;
 use crate::worker::Retention;
 use crate::{admin, time, worker};
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub search_share: u8,
     /// The authority that clients are to trust, for whoever asks the admin listener.
     pub ca: admin::Ca,
+    /// The certificates that are shown, for whoever asks when they end.
+    pub shown: Arc<ServerIdentity>,
 }
 
 impl Default for Settings {
@@ -65,6 +68,7 @@ impl Default for Settings {
             device_body: LARGEST_BODY,
             search_share: USUAL_SHARE,
             ca: admin::Ca::default(),
+            shown: ServerIdentity::new(Vec::new()),
         }
     }
 }
@@ -157,6 +161,7 @@ impl Running {
             metrics: Arc::clone(&backend.metrics),
             slots,
             search_share: settings.search_share,
+            shown: Arc::clone(&settings.shown),
         };
         let worker = tokio::spawn(worker::run(
             backend.clone(),

@@ -112,7 +112,10 @@ pub async fn found_by<S: HubStore>(
         ..Change::default()
     };
     match backend.store.commit(vec![change]).await.pop() {
-        Some(Ok(())) => Ok((service, hub)),
+        Some(Ok(())) => {
+            backend.metrics.services.expect(&service);
+            Ok((service, hub))
+        }
         Some(Err(
             CommitError::Exists(what) | CommitError::Changed(what) | CommitError::Absent(what),
         )) => Err(Error::Exists(what)),

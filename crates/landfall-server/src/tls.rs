@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use landfall_core::certificate::{Certificate, CertificateError};
+use landfall_core::clock::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -48,6 +49,16 @@ impl ServerIdentity {
     /// Whether one of the certificates carries this name.
     pub fn carries(&self, name: &str) -> bool {
         self.keys.load().iter().any(|key| carries(key, name))
+    }
+
+    /// When the first of the certificates ends, those of their chains included.
+    pub fn ends(&self) -> Option<Timestamp> {
+        let keys = self.keys.load();
+        let links = keys.iter().flat_map(|key| &key.cert);
+        links
+            .filter_map(|link| Certificate::from_der(link.as_ref()).ok())
+            .map(|link| link.not_after())
+            .min()
     }
 
     /// The certificate for a client that asks for `name` and can check keys of `schemes`.
@@ -107,7 +118,6 @@ mod tests {
     use super::*;
     use crate::dev_ca::{PemPair, issue_server_certificate, make_ca};
     use crate::tls::test_chains::{Ca, ecdsa, rsa};
-    use landfall_core::clock::Timestamp;
 
     fn pair() -> PemPair {
         let now = Timestamp::parse("2040-06-01T00:00:00Z").expect("a time");
@@ -124,6 +134,20 @@ mod tests {
         assert!(!config.session_storage.can_cache());
         assert_eq!(config.send_tls13_tickets, 0);
         assert_eq!(config.max_early_data_size, 0);
+    }
+
+    #[test]
+    fn the_end_is_that_of_the_certificate_that_ends_first() {
+        let ca = Ca::root("root");
+        let from = |days: u32| {
+            let from = test_chains::now().plus(test_chains::DAY * days);
+            let pair = ca.issue(&["a.test"], &ecdsa(), from);
+            Arc::new(certified_key(&pair.certificate, &pair.key).expect("a pair"))
+        };
+        let identity = ServerIdentity::new(vec![from(2), from(1), from(3)]);
+        let first = test_chains::now().plus(test_chains::DAY * 91);
+        assert_eq!(identity.ends(), Some(first));
+        assert_eq!(ServerIdentity::new(Vec::new()).ends(), None);
     }
 
     #[test]

@@ -46,6 +46,15 @@ pub async fn run<S, H>(
     S: Store,
     H: HubRegistry<Write = S::HubWrite>,
 {
+    match backend.store.services().await {
+        Ok(services) => {
+            for service in &services {
+                backend.metrics.services.expect(service);
+            }
+        }
+        // They are counted from their first event on.
+        Err(error) => tracing::warn!(%error, "the services could not be read at the start"),
+    }
     // At the start no request works on an unfinished operation that is this server's.
     let mut grace = Duration::ZERO;
     loop {

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
+use landfall_core::store::CommitError;
+
 pub(crate) use self::connection::Connection;
 use self::request::{Done, Outcome, removes_traces, turn, weight};
 pub(crate) use self::request::{Request, closed};
@@ -162,6 +164,9 @@ impl Writer {
         self.observed.tell(|observer| observer.begins(many));
         let outcomes = self.carry_out(&group);
         self.observed.tell(Observer::ends);
+        let away = |outcome: &&Outcome| matches!(outcome, Err(CommitError::Unavailable(_)));
+        let given_up = outcomes.iter().filter(away).count();
+        self.observed.tell(|observer| observer.gave_up(given_up));
         for (request, outcome) in group.into_iter().zip(outcomes) {
             request.answer(outcome);
         }
@@ -220,7 +225,6 @@ impl Writer {
                     }
                     let error = fault.into_commit_error();
                     tracing::error!(cause = %error, "a group of writes failed");
-                    self.observed.tell(Observer::gave_up);
                     // What was refused on its own grounds stays refused.
                     outcomes.resize_with(group.len(), || Ok(Done::All));
                     return outcomes

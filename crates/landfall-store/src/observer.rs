@@ -23,8 +23,8 @@ pub trait Observer: Send + Sync {
     /// A group is tried again.
     fn tries_again(&self, why: Again);
 
-    /// A group, or a half of one, is given up.
-    fn gave_up(&self);
+    /// So many requests of the group were not kept, since the database did not take them.
+    fn gave_up(&self, requests: usize);
 
     /// A read found no answer.
     fn unread(&self);

@@ -63,7 +63,13 @@ impl SqlStore {
         if !self.queue(request(answer)) {
             return Err(closed());
         }
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        answered.await.unwrap_or_else(|_| Err(self.unanswered()))
+    }
+
+    /// What is said of a request that the writer dropped at its end.
+    fn unanswered(&self) -> CommitError {
+        self.observed.tell(|observer| observer.answered(1));
+        closed()
     }
 
     /// Hands a request to the writer, unless that is gone.

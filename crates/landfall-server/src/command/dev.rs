@@ -284,6 +284,7 @@ async fn start(
         retry_after: Duration::from_secs(options.retry_after),
         limits: Limits::default().fitting(),
         ca: Arc::new(ArcSwapOption::from_pointee(identity.ca_text()?)),
+        shown: identity.shown(),
         ..Settings::default()
     };
     let renewed = Arc::clone(&identity);

@@ -173,6 +173,7 @@ async fn open(
         |_| Naming::Given(identity.shown()),
         &app::Settings {
             ca: identity.ca(),
+            shown: identity.shown(),
             ..bounds(settings)
         },
     );

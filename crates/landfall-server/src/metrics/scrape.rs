@@ -15,6 +15,7 @@ use super::table;
 use crate::command::{COMMIT, VERSION};
 use crate::listener::Slots;
 use crate::time;
+use crate::tls::ServerIdentity;
 
 /// What a scrape reads.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Scrape {
     pub metrics: Arc<Metrics>,
     /// The connections, and what is counted of them.
     pub slots: Slots,
+    /// The certificates that are shown.
+    pub shown: Arc<ServerIdentity>,
     /// The share of one processor for group searches, in hundredths.
     pub search_share: u8,
 }
@@ -133,6 +136,10 @@ impl Scrape {
         counters(page, &table::TLS_HANDSHAKE_FAILURES, &counts.failed);
         page.family(&table::TLS_HANDSHAKE_DURATION)
             .spread(&[], &counts.durations);
+        let mut series = page.family(&table::CERTIFICATE_END);
+        if let Some(end) = self.shown.ends() {
+            series.value(&[], end.unix_seconds());
+        }
     }
 
     fn store(&self, page: &mut Page) {
@@ -143,7 +150,7 @@ impl Scrape {
             .spread(&[], &store.durations);
         page.family(&table::STORE_COMMIT_REQUESTS)
             .spread(&[], &store.sizes);
-        page.family(&table::STORE_COMMIT_FAILURES)
+        page.family(&table::STORE_WRITE_FAILURES)
             .value(&[], store.failures.value());
         counters(page, &table::STORE_COMMIT_RETRIES, &store.retries);
         page.family(&table::STORE_WAITING)

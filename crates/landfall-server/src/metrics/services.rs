@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use landfall_core::service::ProvisioningService;
+
 use super::instrument::{Counter, Counters};
 use super::label::{Judged, Placement, Protocol, Search, Unassigned};
 use super::shelf::Shelf;
@@ -82,6 +84,15 @@ impl Services {
     /// What is counted for a service of this server.
     pub fn of(&self, name: &str) -> Arc<ServiceCounts> {
         self.known.of(name)
+    }
+
+    /// Counts a service and its hubs from nothing, so that their first event is seen as one and not as where
+    /// they began.
+    pub fn expect(&self, service: &ProvisioningService) {
+        let counts = self.of(service.name.as_str());
+        for hub in &service.linked_hubs {
+            counts.hub(hub.host_name.as_str());
+        }
     }
 
     /// What is counted for whoever names none.

@@ -15,7 +15,7 @@ use crate::time::Stopwatch;
 pub struct StoreCounts {
     /// Durable commits.
     pub commits: Counter,
-    /// Groups that were given up.
+    /// Requests that were not kept.
     pub failures: Counter,
     /// Groups that were tried again.
     pub retries: Counters<(Retry,)>,
@@ -85,8 +85,9 @@ impl Observer for StoreCounts {
         },));
     }
 
-    fn gave_up(&self) {
-        self.failures.count();
+    fn gave_up(&self, requests: usize) {
+        self.failures
+            .add(u64::try_from(requests).unwrap_or(u64::MAX));
     }
 
     fn unread(&self) {

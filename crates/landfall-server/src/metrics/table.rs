@@ -144,6 +144,9 @@ families! {
     TLS_HANDSHAKE_DURATION: "landfall_tls_handshake_duration_seconds", Histogram(Spans(SPANS)), "seconds",
         [],
         "How long successful TLS handshakes took, the network and the client included";
+    CERTIFICATE_END: "landfall_server_certificate_end_timestamp_seconds", Gauge, "seconds",
+        [],
+        "When the first of the certificates that the server shows ends, in seconds since 1970";
     STORE_COMMITS: "landfall_store_commits_total", Counter, "commits",
         [],
         "Durable commits, each of one or many requests";
@@ -153,9 +156,9 @@ families! {
     STORE_COMMIT_REQUESTS: "landfall_store_commit_requests", Histogram(Numbers(SIZES)), "requests",
         [],
         "How many requests shared a group of writes";
-    STORE_COMMIT_FAILURES: "landfall_store_commit_failures_total", Counter, "groups",
+    STORE_WRITE_FAILURES: "landfall_store_write_failures_total", Counter, "requests",
         [],
-        "Groups of writes that were given up; their callers were told to come back";
+        "Requests to write that the database did not take; their callers were told to come back";
     STORE_COMMIT_RETRIES: "landfall_store_commit_retries_total", Counter, "tries",
         [known("reason", Retry::TEXTS)],
         "Groups of writes that were tried again";

@@ -54,7 +54,7 @@ impl Store for SqlStore {
         let mut answers = Vec::with_capacity(waiting.len());
         for answered in waiting {
             answers.push(match answered {
-                Some(answered) => answered.await.unwrap_or_else(|_| Err(closed())),
+                Some(answered) => answered.await.unwrap_or_else(|_| Err(self.unanswered())),
                 None => Err(closed()),
             });
         }

@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use landfall_core::conformance::Samples;
 use landfall_core::store::{Change, Expect, Store, Write};
+use landfall_store::Observer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::fixture::{Drawn, with_service};
+use crate::observed::Recorder;
 use crate::postgres;
 
 /// When the way to the database breaks.
@@ -94,6 +96,8 @@ async fn a_commit_whose_answer_is_lost_is_found_out() {
             let way = Way::to(PathBuf::from(host).join(".s.PGSQL.5432"), when);
             let store = postgres::open(&way.url(&database)).await.expect("opens");
             let scope = with_service(&store).await;
+            let recorder = Arc::new(Recorder::default());
+            store.observe(Arc::clone(&recorder) as Arc<dyn Observer>);
             for round in 0..3 {
                 // What was kept is not committed again, so that it breaks no second time.
                 let again = if let Break::Before = when {
@@ -114,6 +118,8 @@ async fn a_commit_whose_answer_is_lost_is_found_out() {
                 assert_eq!(answers, vec![Ok(()); 20], "{when:?}");
                 assert_eq!(way.breaks.load(Ordering::SeqCst), 0, "the way did break");
             }
+            let tried_again = recorder.lost() > 0;
+            assert_eq!(tried_again, matches!(when, Break::Before), "{when:?}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod examination;
 mod fixture;
 mod hub;
 mod nodes;
+mod observed;
 mod opening;
 mod postgres;
 mod registry;
