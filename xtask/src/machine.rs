@@ -32,7 +32,7 @@ const POSTGRESQL: Need = Need {
     debian: "postgresql-15",
 };
 
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 15] = [
     Need::program("bash", &["--version"], "bash"),
     Need::program("curl", &["--version"], "curl"),
     Need::program("faketime", &["--version"], "faketime"),
@@ -43,6 +43,7 @@ const NEEDS: [Need; 14] = [
     Need::program("xxd", &["-h"], "xxd"),
     POSTGRESQL,
     Need::program("zsh", &["--version"], "zsh"),
+    Need::program("prometheus", &["--version"], "prometheus"),
     Need::program("node", &["--version"], "nodejs"),
     Need::program("npm", &["--version"], "npm"),
     Need::program("python3", &["--version"], "python3"),
