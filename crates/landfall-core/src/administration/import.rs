@@ -327,3 +327,6 @@ fn ungiven(error: CommitError) -> Result<Settled, Error> {
     };
     Ok(refused(ImportRefusal::Rule(why)))
 }
+
+#[cfg(test)]
+mod tests;

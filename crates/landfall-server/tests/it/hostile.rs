@@ -1,6 +1,7 @@
 //! Peers that mean harm or know no better: what they are told, and that everybody else is served.
 
 mod peer;
+mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

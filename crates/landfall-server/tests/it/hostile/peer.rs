@@ -27,6 +27,8 @@ pub(super) struct Told {
     pub(super) status: u16,
     head: String,
     pub(super) json: Json,
+    /// The lines of JSON of a body that comes in chunks.
+    pub(super) lines: Vec<Json>,
 }
 
 impl Told {
@@ -65,6 +67,12 @@ impl Peer {
         sent
     }
 
+    /// Sends `text`, and waits for nothing.
+    pub(super) async fn write(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.expect("written");
+        self.0.flush().await.expect("sent");
+    }
+
     /// Sends `text` and reads one reply, or until the server closes.
     pub(super) async fn ask(&mut self, text: &str) -> Told {
         // A server that refuses early closes before all is written; its reply is there all the same.
@@ -87,6 +95,11 @@ impl Peer {
                 .nth(1)
                 .map_or(0, |word| word.parse().expect("a status")),
             json: serde_json::from_str(body).unwrap_or(Json::Null),
+            lines: body
+                .lines()
+                .filter(|line| line.starts_with('{'))
+                .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+                .collect(),
             head: head.to_owned(),
         }
     }
@@ -266,6 +279,19 @@ impl Dev {
             .as_u64()
             .and_then(|port| u16::try_from(port).ok());
         Peer::connect(port.expect("a port"), &self.folder.path().join("ca.pem")).await
+    }
+
+    /// Asks it to stop, as a service manager does.
+    pub(super) fn stop(&self) {
+        let asked = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(asked.expect("kill runs").success());
+    }
+
+    /// A connection that is left open.
+    pub(super) async fn peer(&self) -> Peer {
+        self.connect().await
     }
 
     /// Sends a text as it is, on a connection of its own.
