@@ -196,6 +196,13 @@ for path, authorization, method, face, status in (
     moved(path, {http(face, "read" if method == "GET" else "write", status): 1}, ["landfall_http", "landfall_registration_attempts"])
 client.close()
 
+# A head that cannot be read names no face.
+with socket.create_connection((dev["host"], dev["httpsPort"])) as plain, ssl.create_default_context(
+        cafile=dev["caFile"]).wrap_socket(plain, server_hostname=dev["host"]) as garbled:
+    garbled.sendall(b"\x01\x02 / HTTP/1.1\r\n\r\n")
+    assert garbled.recv(4096).startswith(b"HTTP/1.1 400 ")
+moved("a head that cannot be read", {http("none", "other", 400): 1}, ["landfall_http"])
+
 # Handshakes, by kind; and each way in which one fails.
 subprocess.run(
     ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",

@@ -1,6 +1,6 @@
 """A full run with known keys and tokens; then every place that must not hold them is searched.
 
-Searched: all that the server logs at its most talkative, decision traces, error bodies, the audit trail, and every
+Searched: all that the server logs at its most talkative, decision traces, error bodies, the audit trail, a scrape, and every
 file of the data folder but those that exist to keep a key; the database must keep keys sealed.
 Each secret is looked for as text, percent-encoded, in hex, and as bytes.
 """
@@ -16,6 +16,7 @@ import sys
 import urllib.parse
 
 from device import Client, derive, token
+from scrape import scrape
 from server import Server
 
 KEY_FILES = {"ca-key.pem", "server-key.pem", "sealing.key", "control.token"}
@@ -195,6 +196,11 @@ assert any("primaryKey" in entry.get("changedSecrets", []) for entry in entries)
 answers.append(audit)
 answers.append(server.command("audit", "--top", "1000").stdout)
 answers.append(server.command("audit", "--top", "1000", "--json").stdout)
+
+# Nor does what was counted.
+counted = scrape(server.dev["adminUrl"])
+assert counted.sum("landfall_registration_attempts_total") >= 8, counted.text
+answers.append(counted.text)
 
 client.close()
 hub_client.close()

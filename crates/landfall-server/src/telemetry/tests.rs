@@ -94,7 +94,15 @@ async fn a_full_queue_drops_traces_and_delays_nobody() {
         bench.traces.keep(bench.attempt());
     }
     assert_eq!(bench.traces.dropped.load(Ordering::Relaxed), 10);
+    let counts = &bench.backend.metrics.traces;
+    let waiting = u64::try_from(QUEUE).expect("a number");
+    assert_eq!(
+        (counts.dropped.value(), counts.waiting.value()),
+        (10, waiting)
+    );
     bench.traces.flush().await;
+    assert_eq!((counts.written.value(), counts.lost.value()), (waiting, 0));
+    assert_eq!(counts.waiting.value(), 0);
     let scope = IdScope::parse("0neA").expect("a scope");
     let kept = bench
         .backend

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use landfall_server::listener::{Arriving, Chain, Faces, Gone, Limits, Streamed, Unread};
+use landfall_server::metrics::label::NoHandshake;
 use landfall_wire::message::{Reply, Request};
 use peer::{Dev, Door, Told};
 
@@ -164,6 +165,25 @@ async fn a_peer_that_never_reads_is_cut_off() {
         door.ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn who_finds_no_room_and_who_never_begins_is_counted() {
+    let narrow = Limits {
+        connections: 1,
+        handshake: Duration::from_millis(100),
+        ..limits()
+    };
+    let door = Door::open(Arc::new(Fragile), narrow).await;
+    let inside = door.connect().await;
+    assert_eq!(door.ask_plainly(b"").await, b"");
+    let counts = door.counts();
+    assert_eq!((counts.accepted.value(), counts.refused.value()), (1, 1));
+    drop(inside);
+    assert!(door.settles_at(0).await);
+    assert_eq!(door.ask_plainly(b"").await, b"");
+    assert_eq!((counts.accepted.value(), counts.refused.value()), (2, 1));
+    assert_eq!(counts.failed.value((NoHandshake::Timeout,)), 1);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use landfall_core::secret::SymmetricKey;
 use landfall_server::client::tls::{Trust, settings};
 use landfall_server::dev_ca;
 use landfall_server::listener::{self, Faces, Limits, Slots};
+use landfall_server::metrics::connections::ConnectionCounts;
 use landfall_server::stop::{self, Stopper};
 use landfall_server::tls::{self, ServerIdentity};
 use rustls::pki_types::ServerName;
@@ -189,6 +190,11 @@ impl Door {
             .await
             .expect("read to the end");
         seen
+    }
+
+    /// What was counted of the connections.
+    pub(super) fn counts(&self) -> &ConnectionCounts {
+        self.slots.counts()
     }
 
     /// How many connections are open, once ended ones had the time to be noticed.

@@ -8,9 +8,10 @@ use landfall_core::registration::EnrollmentRef;
 use landfall_core::registration::operation::{Admission, Operation, Progress};
 use landfall_core::secret::KeyPair;
 use landfall_core::store::{Expect, Store, Write};
+use landfall_server::metrics::label::{Continued, Placement, Protocol};
 use serde_json::json;
 
-use super::{Road, SCOPE, Visitor, key, keys};
+use super::{HUBS, Road, SCOPE, Visitor, key, keys};
 use crate::bench::id_scope;
 
 const ID: &str = "dev-1";
@@ -91,6 +92,18 @@ async fn continues(road: &Road, visitor: &Visitor, operation: &OperationId) {
     assert_eq!((status, body["status"].as_str()), (202, Some("assigning")));
     assert_eq!(road.resume().await, 1);
     ends_assigned(road, visitor, operation).await;
+    let metrics = &road.bench.backend.metrics;
+    assert_eq!(metrics.continued.value((Continued::Ended,)), 1);
+    let counted = |hub: &str| metrics.services.of(SCOPE).hub(hub);
+    let placed = |hub: &str, how| counted(hub).placements.value((how,));
+    let new: u64 = HUBS.iter().map(|hub| placed(hub, Placement::Initial)).sum();
+    let back: u64 = HUBS
+        .iter()
+        .map(|hub| placed(hub, Placement::Returned))
+        .sum();
+    assert_eq!(new + back, 1, "an assignment is counted, whoever ends it");
+    let attempts = HUBS.map(|hub| counted(hub).assigned.value((Protocol::Https,)));
+    assert_eq!(attempts, [0, 0], "and no attempt of a device");
     assert_eq!(road.resume().await, 0, "nothing is left to continue");
 }
 

@@ -14,6 +14,7 @@ use landfall_core::id::{EnrollmentGroupId, Etag, TrackingId};
 use landfall_core::secret::{KeyPair, SymmetricKey};
 use landfall_core::store::{Expect, Store, Write};
 use landfall_hub::registry::EmbeddedHubs;
+use landfall_server::metrics::label::Search;
 use landfall_server::provisioning::Provisioning;
 use landfall_server::telemetry::Attempt;
 use serde_json::{Value, json};
@@ -313,6 +314,12 @@ async fn whoever_tries_keys_spends_no_more_than_its_part_and_keeps_nobody_out() 
     let own = Visitor::of_group(&road, "new-2", &last);
     let (done, _) = road.from("203.0.113.7", &own).await;
     assert!(matches!(done, Err(Error::Throttled(_))), "{done:?}");
+
+    let counts = road.bench.backend.metrics.services.of(SCOPE);
+    let searched = |result| counts.searches.value((result,));
+    // The flood's last search and the device after it; the first device searched too, before it was known.
+    assert_eq!((searched(Search::Refused), searched(Search::Found)), (2, 2));
+    assert!(searched(Search::InVain) > 0 && counts.search_cpu.value() > 0);
 
     // Later there is time again, for the flood's neighbours too.
     clock.0.fetch_add(60_000_000, Ordering::Relaxed);
