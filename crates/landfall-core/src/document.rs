@@ -31,9 +31,10 @@ impl Document {
         Ok(Document(text.trim().into()))
     }
 
-    /// Takes back a text that was a document when it was written down; it is not parsed again.
+    /// Takes a text that is known to be a document: it was one when it was written down, or a parser has
+    /// read it. It is not parsed again.
     ///
-    /// For stores: whatever else comes from outside goes through [`Document::parse`].
+    /// For stores and readers of lines: whatever else comes from outside goes through [`Document::parse`].
     pub fn kept(text: &str) -> Self {
         Document(text.into())
     }

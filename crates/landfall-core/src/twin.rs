@@ -3,6 +3,8 @@
 //! Enrollments check their initial twins here, the hub checks its twins; versions, metadata and
 //! etags are the hub's own (`landfall-hub/twin.rs`).
 
+mod glance;
+
 use crate::document::{Document, Json, JsonObject};
 use crate::enrollment::InitialTwin;
 use crate::secret::repeated;
@@ -145,8 +147,16 @@ pub fn check_size(section: Section, members: &JsonObject) -> Result<(), TwinErro
 /// # Errors
 /// The first [`TwinError`], tags before desired properties.
 pub fn check_initial(twin: &InitialTwin) -> Result<(), TwinError> {
-    initial_section(Section::Tags, twin.tags.as_ref())?;
-    initial_section(Section::Desired, twin.desired.as_ref())?;
+    for (section, document) in [
+        (Section::Tags, &twin.tags),
+        (Section::Desired, &twin.desired),
+    ] {
+        if let Some(document) = document.as_ref()
+            && !glance::keeps_limits(section, document)
+        {
+            checked(section, document)?;
+        }
+    }
     Ok(())
 }
 
@@ -158,16 +168,23 @@ pub fn initial_section(
     section: Section,
     document: Option<&Document>,
 ) -> Result<JsonObject, TwinError> {
-    let Some(document) = document.filter(|document| !document.is_null()) else {
+    let mut clean = JsonObject::new();
+    if let Some(document) = document {
+        merge(&mut clean, &checked(section, document)?);
+    }
+    Ok(clean)
+}
+
+/// The members of a part, checked; those of one that is `null` are none.
+fn checked(section: Section, document: &Document) -> Result<JsonObject, TwinError> {
+    if document.is_null() {
         return Ok(JsonObject::new());
-    };
+    }
     let members = document
         .to_object()
         .ok_or_else(|| TwinError::NotAnObject(section.path().to_owned()))?;
     check(section, &members)?;
-    let mut clean = JsonObject::new();
-    merge(&mut clean, &members);
-    Ok(clean)
+    Ok(members)
 }
 
 /// Merges a patch into an object: null deletes, objects merge, arrays and scalars replace.

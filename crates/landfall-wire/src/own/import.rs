@@ -4,6 +4,7 @@
 //! Called by the server's import route, and by the command line, which reads what is told.
 
 mod lines;
+mod swift;
 mod told;
 
 use landfall_core::administration::import::{Import, ImportRecord, Manner, OnConflict};
@@ -105,6 +106,14 @@ impl BadLine {
 /// # Errors
 /// [`BadLine`] when it is none, or its record breaks a rule of the service API.
 pub fn parse(line: &[u8]) -> Result<Line, BadLine> {
+    match swift::parse(line) {
+        Some(line) => Ok(line),
+        None => at_length(line),
+    }
+}
+
+/// Reads any line, by its tree.
+fn at_length(line: &[u8]) -> Result<Line, BadLine> {
     if line.trim_ascii().is_empty() {
         return Ok(Line::Nothing);
     }
