@@ -49,6 +49,7 @@ where
     endings::contents_are_counted_and_guard_the_end(&open().await, &samples).await;
     changes::services_never_see_each_other(&open().await, &samples).await;
     changes::trust_versions_grow(&open().await, &samples).await;
+    listings::many_at_once_are_found_by_their_tags(&open().await, &samples).await;
     listings::pages_are_in_key_order(&open().await, &samples).await;
     listings::terms_lose_nothing_and_find_what_is_indexed(&open().await, &samples).await;
     listings::an_index_follows_its_record(&open().await, &samples).await;

@@ -29,6 +29,9 @@ use crate::{audit, enrollments, lease, operations, traces};
 /// Most requests in one commit.
 const MOST: usize = 64;
 
+/// Most rows of imports in one commit: what a device waits for that registers meanwhile.
+const MOST_ROWS: usize = 2000;
+
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
 
@@ -91,8 +94,8 @@ impl Writer {
     /// Works until told to close, or until nobody is left to ask.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
-        // What an import brings waits here: each group takes one, so that who waits behind an import
-        // waits for one share of it.
+        // What imports bring waits here: each group takes a share of it, so that who waits behind an
+        // import waits for that. Rows share pages, so the more of them share a commit the less is written.
         let mut many = VecDeque::new();
         while closing.is_none() || !many.is_empty() {
             let first = if many.is_empty() {
@@ -120,7 +123,7 @@ impl Writer {
                     .then(|| requests.try_recv().ok())
                     .flatten();
             }
-            group.extend(many.pop_front());
+            group.extend(share(&mut many));
             self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
             if !group.is_empty() {
                 self.commit(group);
@@ -342,6 +345,18 @@ impl Writer {
             tracing::warn!(cause = %fault, "the write-ahead log could not be moved");
         }
     }
+}
+
+/// Takes the next requests of imports for one commit: at least one.
+fn share(waiting: &mut VecDeque<Request>) -> Vec<Request> {
+    let (mut taken, mut rows) = (Vec::new(), 0);
+    while let Some(Request::Many(next, _)) = waiting.front()
+        && (taken.is_empty() || rows + next.len() <= MOST_ROWS)
+    {
+        rows += next.len();
+        taken.extend(waiting.pop_front());
+    }
+    taken
 }
 
 /// Carries out one request inside the group.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::record::{AttestationRecord, EnrollmentSecrets};
 use crate::dialect::{Fault, Read, Row};
-use crate::record::{AsText, Embedded, Version, column_word, from_text, id, open, present};
+use crate::record::{AsText, Embedded, Version, column_word, from_text, id, present};
 use crate::secret::Sealer;
 
 pub(crate) use self::identities::identity_unused;
@@ -243,8 +243,15 @@ fn kept_tags(row: &Row<'_>) -> Result<Option<Document>, Fault> {
 }
 
 fn secrets(kind: Kind, row: &Row<'_>, sealer: &Sealer) -> Result<EnrollmentSecrets, Fault> {
-    match row.bytes(5)? {
-        None => Ok(EnrollmentSecrets::default()),
-        blob => open(sealer, kind.table(), &[row.text(0)?, row.text(1)?], blob),
-    }
+    let Some(blob) = row.bytes(5)? else {
+        return Ok(EnrollmentSecrets::default());
+    };
+    let (table, keys) = (kind.table(), [row.text(0)?, row.text(1)?]);
+    let plain = sealer.open(table, &keys, blob)?;
+    EnrollmentSecrets::read(&plain).ok_or_else(|| {
+        Fault::Record(format!(
+            "the sealed part of {table} {} cannot be read",
+            keys.join("/")
+        ))
+    })
 }

@@ -331,7 +331,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Embed
 /// A time inside a record, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Micros(i64);
+pub(crate) struct Micros(pub(crate) i64);
 
 impl From<Timestamp> for Micros {
     fn from(time: Timestamp) -> Self {

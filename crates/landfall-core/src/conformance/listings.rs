@@ -1,8 +1,9 @@
 //! Cases about listings: order, pages, and what an index must and may answer.
 
-use super::records::{Samples, document, group_id, registration_id};
+use super::records::{NOW, Samples, document, group_id, registration_id};
 use super::{keep, read};
 use crate::attestation::{AttestationKind, AttestationMechanism};
+use crate::audit::{Actor, Origin};
 use crate::enrollment::{AllocationPolicy, InitialTwin, ProvisioningStatus};
 use crate::id::IdScope;
 use crate::query::{IndexedTerm, Literal, Path};
@@ -220,6 +221,67 @@ pub(super) async fn an_index_follows_its_record<S: Store>(store: &S, samples: &S
     // What comes again under the same id is found by its new tags only.
     keep(store, put(Some("blue"))).await;
     assert_eq!((found("red").await, found("blue").await), (0, 2));
+}
+
+pub(super) async fn many_at_once_are_found_by_their_tags<S: Store>(
+    store: &S,
+    samples: &Samples<'_>,
+) {
+    let scope = with_service(store, samples).await;
+    let of = |id: &str, room: &str, number: usize| {
+        let mut one = samples.individual(id);
+        one.terms.initial_twin = Some(InitialTwin {
+            tags: Some(document(&format!(
+                r#"{{"room":"{room}","number":{number}}}"#
+            ))),
+            desired: None,
+        });
+        one
+    };
+    let found = async |room: &str| {
+        let selection = Selection {
+            terms: vec![term(&["initialTwin", "tags", "room"], text(room))],
+            after: None,
+            limit: 1000,
+        };
+        read(store.individuals(&scope, &selection).await).len()
+    };
+    let there = of("dev-7", "there", 0);
+    keep(
+        store,
+        vec![Write::PutIndividual(
+            scope.clone(),
+            Box::new(there),
+            Expect::Absent,
+        )],
+    )
+    .await;
+    let rooms = ["red", "blue", "grey"];
+    let first = of("dev-0", "red", 0);
+    let etag = first.terms.etag.clone();
+    let mut records = vec![(first, Expect::Absent)];
+    records.extend((1..202).map(|n| (of(&format!("dev-{n}"), rooms[n % 3], n), Expect::Absent)));
+    // One that is made and replaced in one call is found by what it is at the end.
+    records.push((of("dev-0", "last", 0), Expect::Etag(etag)));
+    let author = Origin {
+        at: NOW,
+        address: None,
+        tracking_id: samples.tracking_id(),
+    }
+    .author(Actor::Server);
+    let answers = store.put_individuals(&scope, records, &author).await;
+    let refused: Vec<usize> = (0..answers.len())
+        .filter(|n| answers[*n].is_err())
+        .collect();
+    assert_eq!(refused, [7]);
+    let told = (
+        found("red").await,
+        found("blue").await,
+        found("grey").await,
+        found("last").await,
+        found("there").await,
+    );
+    assert_eq!(told, (67, 66, 67, 1, 1));
 }
 
 pub(super) async fn groups_and_their_registrations_are_listed<S: Store>(

@@ -27,12 +27,17 @@ pub(crate) fn identity_unused(
         |row| row.text(0).map(str::to_owned),
     )?;
     match holder {
-        Some(key) => Err(Fault::Refused(CommitError::Exists(format!(
-            "{} with the same certificate or endorsement key",
-            Kind::Individual.spoken(&key)
-        )))),
+        Some(key) => Err(Fault::Refused(held_by(&key))),
         None => Ok(()),
     }
+}
+
+/// Why an enrollment is refused whose certificate or endorsement key another one holds.
+pub(super) fn held_by(key: &str) -> CommitError {
+    CommitError::Exists(format!(
+        "{} with the same certificate or endorsement key",
+        Kind::Individual.spoken(key)
+    ))
 }
 
 /// What an individual enrollment alone may hold, as the identity table spells it.

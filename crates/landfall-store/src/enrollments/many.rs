@@ -1,18 +1,19 @@
 //! Many individual enrollments in one durable commit: what an import writes.
 //!
-//! Rows are made ready beside the writer, so that its thread does nothing but write. One that is
-//! new costs one insertion that finds out by itself whether there is one already. All of a request
-//! share one audit entry that counts them.
+//! Rows are made ready beside the writer, so that its thread does nothing but write; how new ones are
+//! written is `make`. All of a request share one audit entry that counts them.
+
+mod make;
 
 use landfall_core::audit::difference::Difference;
 use landfall_core::audit::{Action, Author, Kind as AuditKind, Place};
 use landfall_core::enrollment::IndividualEnrollment;
-use landfall_core::id::IdScope;
+use landfall_core::id::{IdScope, RegistrationId};
 use landfall_core::store::{CommitError, Expect};
 
-use super::identities::{identities, identity_unused, keep_identities};
-use super::write::{Columns, add_tags, insert_individual};
-use super::{Kind, put_individual};
+use super::identities::identities;
+use super::put_individual;
+use super::write::Columns;
 use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
 use crate::tags::Leaf;
@@ -26,10 +27,17 @@ pub(crate) struct Many {
 }
 
 /// One of them.
-struct Row {
-    enrollment: IndividualEnrollment,
-    expect: Expect,
-    /// What is written of one that is to be new, or why it cannot be written.
+enum Row {
+    /// One that is to be new.
+    New(Box<New>),
+    /// One that replaces what is there.
+    Other(Box<IndividualEnrollment>, Expect),
+}
+
+/// What is written of one that is to be new.
+struct New {
+    id: RegistrationId,
+    /// Or why it cannot be written.
     columns: Result<Columns, CommitError>,
     identities: Vec<String>,
     leaves: Vec<Leaf>,
@@ -44,17 +52,19 @@ impl Many {
         author: Author,
     ) -> Self {
         let rows = records.into_iter().map(|(enrollment, expect)| {
+            if expect != Expect::Absent {
+                return Row::Other(Box::new(enrollment), expect);
+            }
             let columns = Columns::of_individual(sealer, &scope, &enrollment);
             let leaves = columns
                 .as_ref()
                 .map_or_else(|_| Vec::new(), |columns| tags::leaves(&columns.tags));
-            Row {
+            Row::New(Box::new(New {
                 identities: identities(&enrollment.attestation),
                 columns: columns.map_err(Fault::into_commit_error),
                 leaves,
-                enrollment,
-                expect,
-            }
+                id: enrollment.registration_id,
+            }))
         });
         Many {
             rows: rows.collect(),
@@ -77,18 +87,23 @@ pub(crate) fn put_many(session: &Session, sealer: &Sealer, many: &Many) -> Resul
     services::there(session, &many.scope)?;
     let mut outcomes = Vec::with_capacity(many.rows.len());
     let (mut made, mut changed) = (0, 0);
-    for row in &many.rows {
-        let outcome = match put(session, sealer, &many.scope, row) {
-            Ok(()) => Ok(()),
-            Err(Fault::Refused(error)) => Err(error),
-            Err(fault) => return Err(fault),
-        };
-        match (&outcome, &row.expect) {
-            (Ok(()), Expect::Absent) => made += 1,
-            (Ok(()), _) => changed += 1,
-            (Err(_), _) => {}
+    let is_new = |row: &Row| matches!(row, Row::New(_));
+    // Those that stand together and are new are written together.
+    for rows in many.rows.chunk_by(|one, next| is_new(one) && is_new(next)) {
+        if let [Row::Other(enrollment, expect)] = rows {
+            let put = put_individual(session, sealer, &many.scope, enrollment, expect);
+            let outcome = put.map_or_else(Fault::refusal, |()| Ok(Ok(())))?;
+            changed += u64::from(outcome.is_ok());
+            outcomes.push(outcome);
+            continue;
         }
-        outcomes.push(outcome);
+        let new = rows.iter().filter_map(|row| match row {
+            Row::New(new) => Some(&**new),
+            Row::Other(..) => None,
+        });
+        let told = make::all(session, &many.scope, &new.collect::<Vec<_>>())?;
+        made += told.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+        outcomes.extend(told);
     }
     let place = Place::Service(many.scope.clone());
     for (action, count) in [(Action::Create, made), (Action::Update, changed)] {
@@ -107,23 +122,12 @@ pub(crate) fn put_many(session: &Session, sealer: &Sealer, many: &Many) -> Resul
     Ok(outcomes)
 }
 
-fn put(session: &Session, sealer: &Sealer, scope: &IdScope, row: &Row) -> Result<(), Fault> {
-    let id = &row.enrollment.registration_id;
-    for identity in &row.identities {
-        identity_unused(session, scope, id, identity)?;
+impl Fault {
+    /// What came of one of many that met this: its refusal alone, or the end of all.
+    fn refusal(self) -> Result<Result<(), CommitError>, Fault> {
+        match self {
+            Fault::Refused(error) => Ok(Err(error)),
+            fault => Err(fault),
+        }
     }
-    if row.expect != Expect::Absent {
-        return put_individual(session, sealer, scope, &row.enrollment, &row.expect);
-    }
-    let columns = row
-        .columns
-        .as_ref()
-        .map_err(|error| Fault::Refused(error.clone()))?;
-    if !insert_individual(session, scope, id.key(), columns)? {
-        return Err(Fault::Refused(CommitError::Exists(
-            Kind::Individual.spoken(id.as_str()),
-        )));
-    }
-    keep_identities(session, scope, id.key(), "", &row.identities)?;
-    add_tags(session, Kind::Individual, scope, id.key(), &row.leaves)
 }

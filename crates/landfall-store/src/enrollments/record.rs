@@ -8,12 +8,14 @@ use landfall_core::enrollment::{
     ReprovisionPolicy,
 };
 use landfall_core::id::{CertificateName, Etag, HubHostName};
+use landfall_core::secret::{KeyPair, SymmetricKey};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::certificates::{certificate, der};
 use crate::dialect::Fault;
 use crate::linked_hubs::InitialTwinRecord;
-use crate::record::{AsText, Bytes, KeysRecord, Micros, SlotsRecord};
+use crate::record::{AsText, Bytes, KeysRecord, Micros, SlotsRecord, to_text};
 
 /// How a device proves itself, without the keys.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,20 +89,66 @@ pub(super) struct EnrollmentSecrets {
     pub(super) webhook_url: Option<String>,
 }
 
+/// What a sealed part begins with that is a pair of keys and nothing else: then the length of the first,
+/// and both. JSON never begins so. Where there are a million, each byte is a megabyte.
+const KEYS_ALONE: u8 = 1;
+
 impl EnrollmentSecrets {
-    /// What must be sealed of an enrollment; `None` when nothing.
-    pub(super) fn of(mechanism: &AttestationMechanism, terms: &EnrollmentTerms) -> Option<Self> {
-        let secrets = EnrollmentSecrets {
-            keys: match mechanism {
-                AttestationMechanism::SymmetricKey(keys) => Some(keys.into()),
-                AttestationMechanism::X509(_) | AttestationMechanism::Tpm(_) => None,
-            },
-            webhook_url: terms
-                .custom_allocation
-                .as_ref()
-                .map(|webhook| webhook.webhook_url.clone()),
+    /// What must be sealed of an enrollment, as it is sealed; `None` when nothing.
+    pub(super) fn of(
+        mechanism: &AttestationMechanism,
+        terms: &EnrollmentTerms,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        let keys = match mechanism {
+            AttestationMechanism::SymmetricKey(keys) => Some(keys),
+            AttestationMechanism::X509(_) | AttestationMechanism::Tpm(_) => None,
         };
-        (secrets.keys.is_some() || secrets.webhook_url.is_some()).then_some(secrets)
+        match (keys, &terms.custom_allocation) {
+            (None, None) => Ok(None),
+            (Some(keys), None) => match u8::try_from(keys.primary.bytes().len()) {
+                Ok(length) => {
+                    let parts = [
+                        &[KEYS_ALONE, length],
+                        keys.primary.bytes(),
+                        keys.secondary.bytes(),
+                    ];
+                    Ok(Some(Zeroizing::new(parts.concat())))
+                }
+                Err(_) => EnrollmentSecrets::json(Some(keys), None).map(Some),
+            },
+            (keys, webhook) => {
+                let webhook = webhook.as_ref().map(|webhook| webhook.webhook_url.clone());
+                EnrollmentSecrets::json(keys, webhook).map(Some)
+            }
+        }
+    }
+
+    fn json(
+        keys: Option<&KeyPair>,
+        webhook_url: Option<String>,
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let secrets = EnrollmentSecrets {
+            keys: keys.map(KeysRecord::from),
+            webhook_url,
+        };
+        to_text(&secrets).map(|text| Zeroizing::new(text.into_bytes()))
+    }
+
+    /// Reads back what was sealed; nothing when it is none of the two forms.
+    pub(super) fn read(plain: &[u8]) -> Option<Self> {
+        let Some((&KEYS_ALONE, rest)) = plain.split_first() else {
+            return serde_json::from_slice(plain).ok();
+        };
+        let (&length, keys) = rest.split_first()?;
+        let (primary, secondary) = keys.split_at_checked(usize::from(length))?;
+        let key = |bytes: &[u8]| SymmetricKey::from_bytes(bytes.to_vec());
+        Some(EnrollmentSecrets {
+            keys: Some(KeysRecord::from(&KeyPair {
+                primary: key(primary),
+                secondary: key(secondary),
+            })),
+            webhook_url: None,
+        })
     }
 }
 
@@ -126,6 +174,7 @@ pub(crate) struct TermsRecord {
     webhook_api_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     webhook_url: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     iot_edge: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     initial_twin: Option<InitialTwinRecord>,
@@ -134,7 +183,9 @@ pub(crate) struct TermsRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     etag: Option<AsText<Etag>>,
     created: Micros,
-    updated: Micros,
+    /// Absent where it is the time of `created`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated: Option<Micros>,
 }
 
 impl TermsRecord {
@@ -179,7 +230,7 @@ impl TermsRecord {
             extra: terms.extra.clone(),
             etag: None,
             created: terms.created.into(),
-            updated: terms.updated.into(),
+            updated: (terms.updated != terms.created).then(|| terms.updated.into()),
         })
     }
 
@@ -226,7 +277,39 @@ impl TermsRecord {
             extra: self.extra,
             etag,
             created: self.created.into(),
-            updated: self.updated.into(),
+            updated: self.updated.unwrap_or(self.created).into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_sealed_part_are_read() {
+        let plain = [&[KEYS_ALONE, 2], &b"abcde"[..]].concat();
+        let keys = |plain: &[u8]| {
+            let secrets = EnrollmentSecrets::read(plain).expect("a sealed part");
+            let keys = KeyPair::from(secrets.keys.expect("keys"));
+            (
+                keys.primary.bytes().to_vec(),
+                keys.secondary.bytes().to_vec(),
+            )
+        };
+        assert_eq!(keys(&plain), (b"ab".to_vec(), b"cde".to_vec()));
+        let older = br#"{"keys":{"primary":"YWI","secondary":"Y2Rl"}}"#;
+        assert_eq!(keys(older), keys(&plain));
+        for none in [&[][..], &[KEYS_ALONE], &[KEYS_ALONE, 9, 1], b"{", &[7, 7]] {
+            assert!(EnrollmentSecrets::read(none).is_none(), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_kept_before_with_every_member_is_read() {
+        let older = r#"{"status":"enabled","iot_edge":false,"created":1,"updated":2}"#;
+        let terms: TermsRecord = serde_json::from_str(older).expect("terms");
+        let (created, updated) = (terms.created, terms.updated.expect("a time"));
+        assert_eq!((created.0, updated.0, terms.iot_edge), (1, 2, false));
     }
 }

@@ -12,7 +12,7 @@ use super::record::EnrollmentSecrets;
 use super::{GroupRecord, IndividualRecord, Kind};
 use crate::dialect::{Fault, Session, Value};
 use crate::expectation::meets;
-use crate::record::{column_word, seal, to_text};
+use crate::record::{column_word, to_text};
 use crate::secret::Sealer;
 use crate::services;
 use crate::tags::{self, Leaf};
@@ -101,7 +101,7 @@ impl Columns {
         })
     }
 
-    fn values<'a>(&'a self, scope: &'a IdScope, key: &'a str) -> [Value<'a>; 10] {
+    pub(super) fn values<'a>(&'a self, scope: &'a IdScope, key: &'a str) -> [Value<'a>; 10] {
         [
             scope.key().into(),
             key.into(),
@@ -310,8 +310,8 @@ impl<'a> Shared<'a> {
                 .as_ref()
                 .and_then(|twin| twin.tags.as_ref())
                 .map_or("", Document::as_str),
-            secrets: EnrollmentSecrets::of(mechanism, terms)
-                .map(|secrets| seal(sealer, kind.table(), &[scope.key(), key], &secrets))
+            secrets: EnrollmentSecrets::of(mechanism, terms)?
+                .map(|secrets| sealer.seal(kind.table(), &[scope.key(), key], &secrets))
                 .transpose()?,
         })
     }
@@ -345,17 +345,43 @@ fn keep_tags(
     )
 }
 
-/// Puts the tags of a record that had none into the path table.
+/// Puts leaves into the path table, each as path, value and key: many at once, since what a statement
+/// costs beside its rows is as much as a row. For SQLite.
 pub(super) fn add_tags(
     session: &Session,
     kind: Kind,
     scope: &IdScope,
-    key: &str,
-    leaves: &[Leaf],
+    leaves: &[[&str; 3]],
 ) -> Result<(), Fault> {
-    leaves
-        .iter()
-        .try_for_each(|leaf| add_tag(session, kind, scope, key, leaf).map(drop))
+    let mut rest = leaves;
+    for at_once in [128, 16, 1] {
+        if rest.len() < at_once {
+            continue;
+        }
+        let rows: Vec<String> = (0..at_once)
+            .map(|row| {
+                format!(
+                    "($1, $2, ${}, ${}, ${})",
+                    row * 3 + 3,
+                    row * 3 + 4,
+                    row * 3 + 5
+                )
+            })
+            .collect();
+        let sql = format!(
+            "INSERT INTO enrollment_tags (scope, kind, path, value, key) VALUES {}
+             ON CONFLICT (scope, kind, path, value, key) DO NOTHING",
+            rows.join(", ")
+        );
+        let (now, later) = rest.split_at(rest.len() - rest.len() % at_once);
+        for rows in now.chunks(at_once) {
+            let head = [scope.key(), kind.word()];
+            let values = head.into_iter().chain(rows.iter().flatten().copied());
+            session.execute(&sql, &values.map(Value::from).collect::<Vec<_>>())?;
+        }
+        rest = later;
+    }
+    Ok(())
 }
 
 fn add_tag(
