@@ -1,10 +1,12 @@
 //! Landfall beside the programs that it is measured against: servers on one processor and clients on the
 //! other. A row is described in `row`; the families of rows are `rounds` (held against another program,
-//! interleaved round by round) and `counts` (held against a number). The page that comes of all stands in `page`.
+//! interleaved round by round), `counts` (held against a
+//! number) and `million` (what a million enrollments take). The page that comes of all stands in `page`.
 
 mod counts;
 mod derived;
 mod machine;
+mod million;
 mod notes;
 mod page;
 mod rounds;
@@ -19,13 +21,13 @@ use anyhow::{Context, bail, ensure};
 use self::row::{Family, Outcome, Row};
 
 /// All rows, in the order of the page.
-static FAMILIES: [&Family; 2] = [&rounds::FAMILY, &counts::FAMILY];
+static FAMILIES: [&Family; 3] = [&rounds::FAMILY, &million::FAMILY, &counts::FAMILY];
 
 /// How much of a bound a short run on a busy machine must reach.
 const WIDENED: f64 = 0.85;
 
 const USAGE: &str = "\
-landfall-bench compare --landfall FILE --folder DIR [--rows 1,2,…] [--rounds N] [--seconds S] [--page FILE] [--short] [--postgres URL --postgres-with-standby URL]";
+landfall-bench compare --landfall FILE --folder DIR [--rows 1,2,…] [--rounds N] [--seconds S] [--enrollments N] [--page FILE] [--short] [--postgres URL --postgres-with-standby URL]";
 
 /// How a comparison is run.
 pub(super) struct Options {
@@ -40,6 +42,8 @@ pub(super) struct Options {
     rows: Option<Vec<u8>>,
     rounds: usize,
     span: Duration,
+    /// How many enrollments are imported.
+    enrollments: usize,
     /// Where the page goes.
     page: Option<PathBuf>,
     /// Judge by widened bounds and say so in the exit code.
@@ -94,6 +98,7 @@ impl Options {
             rows: None,
             rounds: 5,
             span: Duration::from_secs(2),
+            enrollments: 1_000_000,
             page: None,
             short: false,
         };
@@ -115,6 +120,7 @@ impl Options {
                 "--page" => options.page = Some(PathBuf::from(value)),
                 "--rounds" => options.rounds = value.parse().context(USAGE)?,
                 "--seconds" => options.span = Duration::from_secs(value.parse().context(USAGE)?),
+                "--enrollments" => options.enrollments = value.parse().context(USAGE)?,
                 "--rows" => options.rows = Some(numbers(value)?),
                 _ => bail!("{USAGE}"),
             }
@@ -122,6 +128,8 @@ impl Options {
         ensure!(options.landfall.is_file(), "{USAGE}");
         ensure!(options.folder.is_dir(), "{USAGE}");
         ensure!(options.rounds > 0, "at least one round");
+        let many = 1000..=million::MOST;
+        ensure!(many.contains(&options.enrollments), "{many:?} enrollments");
         // Servers run in folders of their own.
         options.landfall = options.landfall.canonicalize()?;
         options.folder = options.folder.canonicalize()?;

@@ -21,7 +21,10 @@ Programs:
   store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
   store-layer FOLDER COUNT  in the layer alone
   store-postgres URL COUNT  the same as store, in the PostgreSQL layer, in a new database
-  store-postgres-layer URL COUNT  in the layer alone";
+  store-postgres-layer URL COUNT  in the layer alone
+  load FILE DATABASE        the lines of a file of enrollments into a table of id and line
+  reload FROM DATABASE      the enrollments of a server's database into equal tables
+  reads DATA DATABASE COUNT look-ups of enrollments in a stopped server's data, and in such a table";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         ["store-layer", folder, count] => programs::store::run(folder, count, false),
         ["store-postgres", url, count] => programs::store_postgres::run(url, count, true),
         ["store-postgres-layer", url, count] => programs::store_postgres::run(url, count, false),
+        ["load", file, database] => programs::plain::load(file, database),
+        ["reload", from, database] => programs::plain::reload(from, database),
+        ["reads", data, database, count] => programs::reads::run(data, database, count),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

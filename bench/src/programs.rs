@@ -1,8 +1,11 @@
 //! The programs, one file each.
 
 pub mod bare;
+pub mod fleet;
 pub mod hello;
 pub mod hs;
 pub mod least;
+pub mod plain;
+pub mod reads;
 pub mod store;
 pub mod store_postgres;

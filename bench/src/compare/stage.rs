@@ -20,9 +20,10 @@ use landfall_server::command::bench::authority::Authority;
 use landfall_server::time::{SystemClock, sleep};
 
 use self::landfall::Landfall;
+pub(super) use self::landfall::{Client, Home};
 pub(super) use self::measured::Measured;
 use self::measured::Place;
-use self::server::Server;
+pub(super) use self::server::{Server, pinned};
 use self::stores::Stores;
 pub(super) use self::threads::Spent;
 use super::Options;
@@ -47,7 +48,7 @@ impl Stage {
     /// Starts the servers that these measures want.
     pub(super) async fn set(options: &Options, wanted: &[Measured]) -> anyhow::Result<Self> {
         let authority = Authority::make(SystemClock.now(), Duration::from_secs(24 * 3600))?;
-        let landfall = Landfall::start(options, authority.root()).await?;
+        let landfall = Landfall::start(options, authority.root())?;
         let mut stage = Stage {
             landfall,
             others: BTreeMap::new(),

@@ -1,7 +1,6 @@
 //! The server that is measured: `landfall serve` with its defaults, an ECDSA certificate, one service,
 //! a group with keys and one with an authority.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,39 +23,12 @@ pub(super) struct Landfall {
 }
 
 impl Landfall {
-    /// Starts a server on a new data folder.
-    pub(super) async fn start(options: &Options, root: &str) -> anyhow::Result<Self> {
-        let folder = options.folder.join("landfall");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).context("the last run's data cannot be removed")?;
-        }
-        std::fs::create_dir_all(&folder)?;
-        let pair = identity::pem()?;
-        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
-        std::fs::write(folder.join("key.pem"), &*pair.key)?;
-        std::fs::write(folder.join("root.pem"), root)?;
-        let (https, admin) = (free_port()?, free_port()?);
-        let settings = format!(
-            "data_dir = \"data\"\n[https]\nlisten = [\"127.0.0.1:{https}\"]\n\
-             [[https.certificates]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n\
-             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
-             [[services]]\nname = \"bench\"\nhost_name = \"localhost\"\nhub_host_name = \"127.0.0.1\"\n"
-        );
-        std::fs::write(folder.join("landfall.toml"), settings)?;
-        let log = std::fs::File::create(folder.join("log"))?;
-        let child = pinned(&options.landfall)
-            .args(["serve", "--config", "landfall.toml"])
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("landfall cannot be started")?;
-        let client = Client {
-            landfall: options.landfall.clone(),
-            folder,
-        };
-        let mut server = Server::of(child, https);
-        server.address = SocketAddr::new(server.address.ip(), https);
+    /// Starts a server on a new data folder, with a group with keys and one of the authority `root`.
+    pub(super) fn start(options: &Options, root: &str) -> anyhow::Result<Self> {
+        let home = Home::make(options, "landfall")?;
+        let server = home.serve()?;
+        let client = &home.client;
+        std::fs::write(client.folder.join("root.pem"), root)?;
         client.wait()?;
         let service = client.json(&["service", "show", "bench"])?;
         client.json(&["group", "create", "keys"])?;
@@ -105,19 +77,68 @@ impl Landfall {
     }
 }
 
+/// A folder that a server runs in, with its settings.
+pub(crate) struct Home {
+    pub(crate) client: Client,
+    port: u16,
+}
+
+impl Home {
+    /// Makes a new one of this name.
+    pub(crate) fn make(options: &Options, name: &str) -> anyhow::Result<Self> {
+        let folder = options.folder.join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).context("the last run's data cannot be removed")?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let pair = identity::pem()?;
+        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
+        std::fs::write(folder.join("key.pem"), &*pair.key)?;
+        let (https, admin) = (free_port()?, free_port()?);
+        let settings = format!(
+            "data_dir = \"data\"\n[https]\nlisten = [\"127.0.0.1:{https}\"]\n\
+             [[https.certificates]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+             [[services]]\nname = \"bench\"\nhost_name = \"localhost\"\nhub_host_name = \"127.0.0.1\"\n"
+        );
+        std::fs::write(folder.join("landfall.toml"), settings)?;
+        Ok(Home {
+            client: Client {
+                landfall: options.landfall.clone(),
+                folder,
+            },
+            port: https,
+        })
+    }
+
+    /// Starts a server in it.
+    pub(crate) fn serve(&self) -> anyhow::Result<Server> {
+        let log = std::fs::File::create(self.client.folder.join("log"))?;
+        let child = pinned(&self.client.landfall)
+            .args(["serve", "--config", "landfall.toml"])
+            .current_dir(&self.client.folder)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("landfall cannot be started")?;
+        Ok(Server::of(child, self.port))
+    }
+}
+
 fn text(value: &Json, pointer: &str) -> anyhow::Result<String> {
     let text = value.pointer(pointer).and_then(Json::as_str);
     Ok(text.with_context(|| format!("no {pointer}"))?.to_owned())
 }
 
 /// Client commands of the same executable.
-struct Client {
+pub(crate) struct Client {
     landfall: PathBuf,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Client {
-    fn command(&self, words: &[&str]) -> Command {
+    /// A command for the server that runs in the folder.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.landfall);
         command
             .args(words)
@@ -128,7 +149,8 @@ impl Client {
         command
     }
 
-    fn wait(&self) -> anyhow::Result<()> {
+    /// Waits until the server is ready.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
         let log = self.folder.join("log");
         let done = self
             .command(&["ready", "--wait", "30"])

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use landfall_bench::identity;
 use landfall_server::command::bench::process::Process;
 
@@ -16,9 +16,9 @@ use super::{Spent, moment};
 const PROCESSOR: &str = "0";
 
 /// A server that runs.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
@@ -78,8 +78,22 @@ impl Server {
         }
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let asked = Command::new("kill").arg(self.id().to_string()).status()?;
+        ensure!(asked.success(), "the server cannot be stopped");
+        let ended = self.child.wait()?;
+        ensure!(ended.success(), "the server ended with {ended}");
+        Ok(())
+    }
+
     /// What the process has used by now, once it no longer uses anything.
-    pub(super) async fn rested(&self) -> anyhow::Result<Duration> {
+    pub(crate) async fn rested(&self) -> anyhow::Result<Duration> {
         let process = Process {
             id: self.child.id(),
         };
@@ -111,7 +125,7 @@ impl Drop for Server {
 }
 
 /// A program on the servers' processor.
-pub(super) fn pinned(program: &Path) -> Command {
+pub(crate) fn pinned(program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command
         .args(["-c", PROCESSOR])
