@@ -37,6 +37,7 @@ Tasks:
           docs/operating/performance.md. Takes some minutes; installs nginx
           bench --rows 1,4    only these rows, and no page
           bench --rounds N, --seconds S    how often, and how long each
+          bench --enrollments N    in place of a million, which take 8 GB of disk for a while
           bench --short       a few rows of the release build, against widened bounds
 
 Example: cargo xtask test --only symmetric_key";

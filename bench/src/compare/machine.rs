@@ -68,6 +68,7 @@ pub(super) fn section(options: &Options) -> String {
                 options.span.as_secs()
             ),
         ),
+        ("enrollments that are imported", options.enrollments.to_string()),
         ("processors", "servers on 0, clients on 1".to_owned()),
         (
             "TLS",

@@ -60,14 +60,17 @@ pub(super) async fn import(
         rate: count as f64 / lasted.as_secs_f64(),
     });
     facts.grown = most - memory_before;
-    facts.pages = pages(&home.client).await?;
+    let before = server.rested().await?;
+    pages(&home.client).await?;
+    let used = server.rested().await?.saturating_sub(before);
+    facts.page = used.as_secs_f64() * 1e3 / PAGES as f64;
     sleep(REST).await;
     facts.steady = memory(&server)?;
     server.stop()
 }
 
-/// The milliseconds that each of some pages took, each of another site's enrollments.
-async fn pages(client: &Client) -> anyhow::Result<Vec<f64>> {
+/// Reads some pages, each of another site's enrollments, over one connection.
+async fn pages(client: &Client) -> anyhow::Result<()> {
     let connect = Connect {
         data: client.folder.join("data"),
         ..Connect::default()
@@ -75,7 +78,6 @@ async fn pages(client: &Client) -> anyhow::Result<Vec<f64>> {
     let failed = |failure: Failure| anyhow!(failure.what);
     let mut session = connect.service().await.map_err(failed)?;
     let page = Pages::new(Some(PAGE));
-    let mut spans = Vec::new();
     for number in 0..PAGES {
         let request = service::query_enrollments(
             &session.authorization,
@@ -83,13 +85,11 @@ async fn pages(client: &Client) -> anyhow::Result<Vec<f64>> {
             &fleet::query(number),
             &page,
         );
-        let watch = Stopwatch::start();
         let found = session.call(request).await.map_err(failed)?;
-        spans.push(watch.elapsed().as_secs_f64() * 1e3);
         let many = found.as_array().map_or(0, Vec::len);
         ensure!(many > 0 && many <= PAGE, "a page of {many}");
     }
-    Ok(spans)
+    Ok(())
 }
 
 /// The milliseconds from the start of a server until it takes connections.
