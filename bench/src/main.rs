@@ -16,10 +16,9 @@ Programs:
   hs-client   the same, for clients with certificates
   hello       an HTTP server that says hello, on the engine that Landfall uses
   hello-ours  the same through Landfall's own listener
-  least DATABASE FOLDER     a server that writes what Landfall writes, and checks nothing
-  least-client DATABASE FOLDER  the same, for clients with certificates
   store FOLDER COUNT        registrations in the SQLite layer, then the same rows by a bare loop
   store-layer FOLDER COUNT  in the layer alone
+  written DATABASE FOLDER COUNT  all that a registration leaves in SQLite, by a bare loop
   store-postgres URL COUNT  the same as store, in the PostgreSQL layer, in a new database
   store-postgres-layer URL COUNT  in the layer alone
   load FILE DATABASE        the lines of a file of enrollments into a table of id and line
@@ -35,8 +34,7 @@ fn main() -> ExitCode {
         ["hs-client"] => programs::hs::run(true),
         ["hello"] => programs::hello::bare(),
         ["hello-ours"] => programs::hello::ours(),
-        ["least", from, folder] => programs::least::run(from, folder, false),
-        ["least-client", from, folder] => programs::least::run(from, folder, true),
+        ["written", from, folder, count] => programs::written::run(from, folder, count),
         ["store", folder, count] => programs::store::run(folder, count, true),
         ["store-layer", folder, count] => programs::store::run(folder, count, false),
         ["store-postgres", url, count] => programs::store_postgres::run(url, count, true),

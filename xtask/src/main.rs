@@ -34,7 +34,7 @@ Tasks:
   package the static release binary, a tarball, a Debian package and what an image is made of,
           in target/package
   bench   Landfall beside the programs that it is measured against; writes
-          docs/operating/performance.md. Takes some minutes; installs nginx
+          docs/operating/performance.md. Takes some minutes; installs nginx and PostgreSQL
           bench --rows 1,4    only these rows, and no page
           bench --rounds N, --seconds S    how often, and how long each
           bench --enrollments N    in place of a million, which take 8 GB of disk for a while

@@ -1,6 +1,31 @@
 //! What a profile said of the rows that may fall short, and what is not measured: text of the page that
 //! no measurement writes. Whoever changes the cost of a row profiles it again and changes its note.
 
+/// What the page begins with.
+pub(super) const HEAD: &str = "\
+# Performance: Landfall beside what you know
+
+<!-- Written by `cargo xtask bench`: do not edit. Its words stand in bench/src/compare. -->
+
+Written by `cargo xtask bench`, which anybody can run; it takes some minutes and two processors. Each row holds something that
+Landfall does against a program that does the least of the kind, in the same run: rows are interleaved, round by round, and the
+ratio of each round is taken by itself. Shown is the median ratio with the lowest and the highest. Rates depend on the machine;
+ratios hardly do. How much one server of yours takes is told by [`landfall bench`](load.md).
+
+**Cost** is the processor time of the server's process by the work done, as the kernel's scheduler counts it for every thread:
+what the client costs is not in it. On PostgreSQL (rows 10 and 11) it is the time that passes, since most of the work is the
+database's. A ratio of 0.5 says that Landfall uses twice what the reference uses. **must** and **stretch** are what the project
+asks of itself; those of rows 3 to 7 are derived [below](#bounds-that-this-run-derived).
+
+";
+
+/// What a reader may want to know of the references.
+pub(super) const REFERENCES: &str = "
+The client is one and the same for all rows, a program of this repository: it verifies no certificate and resumes no session.
+The reference of row 7 is the bare HTTP library that Landfall stands on, without a framework: cheaper than one with a framework,
+and so the stricter reference. nginx runs as one process. A registration with its poll counts only when the poll says `assigned`.
+";
+
 /// Rows, and what they are spent on.
 pub(super) const SPENT: [(&[u8], &str); 0] = [];
 
@@ -12,13 +37,20 @@ pub(super) const NOT_YET: &str = "\
 /// How the bounds of the registering rows are derived.
 pub(super) const FLOORS: &str = "\
 The bounds of the rows below were set beside a prototype that wrote two rows for each registration. Landfall writes
-operation, registration, device with twin and key, and a decision trace for each request. So a server that does only what
-must be done is measured in the same run, by the same client: TLS, HTTP, the same statements with the same rows in commits of up
-to 64, the two answers, and nothing checked. The ratio that this **least server** would have in the row is its **floor**, and
-what was asked of the prototype's floor is asked of today's:
+operation, registration, device with twin and key, and a decision trace for each request. What must be done for such a row is
+measured in the same run, each part by the least that does it: the bare handshake, one `hello` for each request, and a bare
+loop of the statements, with rows that Landfall wrote itself, 64 registrations per commit. The ratio that the sum of them would
+have in the row is its **floor**, and what was asked of the prototype's floor is asked of today's:
 
+    floor     = reference ÷ (handshake + requests × hello + statements)
     bound now = bound beside the prototype × floor now ÷ floor of the prototype
 
-The prototype's floors are those of its parts: handshake 170 µs, with a client's certificate 231 µs, register and poll on a kept
-connection 65 µs at the least, one hello 12.5 µs, nginx 348 µs. No floor checks the link of row 6's chain.
+The prototype's parts were: handshake 170 µs, with a client's certificate 231 µs, hello 12.5 µs, statements 23 µs; nginx took
+348 µs. No floor checks a token, or the link of row 6's chain.
+";
+
+/// How to read what threads spent.
+pub(super) const SPENT_BY: &str = "\
+Processor time of the server's threads by the work done: those that take **requests** (handshake, HTTP, checks, decisions, reads)
+and the **writer** (changes, commits, checkpoints, decision traces), each beside the parts of the row's floor, where it has one.
 ";

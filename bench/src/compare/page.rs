@@ -1,24 +1,15 @@
 //! The page that a comparison leaves behind: machine, settings, ratios, verdicts, and what a row that
 //! falls short is spent on.
 
-use super::notes::{FLOORS, NOT_YET, SPENT};
+use super::notes::{FLOORS, HEAD, NOT_YET, REFERENCES, SPENT, SPENT_BY};
 use super::row::{Asked, Outcome};
 use super::{Options, machine};
 
 /// The text of the page.
 pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
-    let mut page = String::from(
-        "# Performance: Landfall beside what you know\n\n\
-         Written by `cargo xtask bench`, which anybody can run; it takes some minutes and two processors. Each row \
-         holds something that Landfall\ndoes against a program that does the least of the kind, in the same run: rows \
-         are interleaved, round by round, and the ratio of each round is taken\nby itself. Shown is the median ratio \
-         with the lowest and the highest. Rates depend on the machine; ratios hardly do. How much one server of yours \
-         takes\nis told by [`landfall bench`](load.md).\n\n\
-         **Cost** is the processor time of the server's process by the work done, as the kernel's scheduler counts it \
-         for every thread: what the\nclient costs is not in it. A ratio of 0.5 says that Landfall uses twice what the \
-         reference uses. **must** and **stretch** are what the project asks\nof itself.\n\n",
-    );
+    let mut page = HEAD.to_owned();
     page.push_str(&ratios(outcomes));
+    page.push_str(REFERENCES);
     page.push_str(&numbers(outcomes));
     page.push_str(&floors(outcomes));
     page.push_str(&spent(outcomes));
@@ -45,7 +36,7 @@ pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
 /// Rows that are held against another program.
 fn ratios(outcomes: &[Outcome]) -> String {
     let mut table = String::from(
-        "| row | Landfall | beside | ratio (lowest to highest) | must | stretch | verdict | cost, Landfall and reference | a second, Landfall and reference |\n\
+        "| row | Landfall | beside | ratio, lowest to highest | must | stretch | verdict | cost, Landfall and reference | a second, Landfall and reference |\n\
          |---|---|---|---|---|---|---|---|---|\n",
     );
     for outcome in outcomes {
@@ -108,9 +99,10 @@ fn floors(outcomes: &[Outcome]) -> String {
             continue;
         };
         table.push_str(&format!(
-            "| {} | {:.0} µs | {:.2} | {:.2} | {:.2} and {:.2} | {:.2} and {:.2} |\n",
+            "| {} | {:.0} µs | {:.0} µs | {:.2} | {:.2} | {:.2} and {:.2} | {:.2} and {:.2} |\n",
             row.number,
-            floor.cost,
+            floor.transport,
+            floor.statements,
             floor.now,
             floor.then,
             row.must,
@@ -124,8 +116,8 @@ fn floors(outcomes: &[Outcome]) -> String {
     }
     format!(
         "\n## Bounds that this run derived\n\n{FLOORS}\n\
-         | row | the least server | floor now | floor of the prototype | must and stretch beside the prototype | must and stretch now |\n\
-         |---|---|---|---|---|---|\n{table}"
+         | row | handshake and requests | statements | floor now | floor of the prototype | must and stretch beside the prototype | must and stretch now |\n\
+         |---|---|---|---|---|---|---|\n{table}"
     )
 }
 
@@ -136,24 +128,23 @@ fn spent(outcomes: &[Outcome]) -> String {
         let Some(spent) = outcome.spent else {
             continue;
         };
-        for (who, spent) in ["Landfall", "the least server"].into_iter().zip(spent) {
-            let kernel = spent
-                .in_kernel()
-                .map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
-            table.push_str(&format!(
-                "| {} | {who} | {:.0} µs | {:.0} µs | {kernel} |\n",
-                outcome.row.number, spent.others, spent.writer
-            ));
-        }
+        let kernel = spent
+            .in_kernel()
+            .map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+        let [transport, statements] = match outcome.floor {
+            Some(floor) => [floor.transport, floor.statements].map(|part| format!("{part:.0} µs")),
+            None => [const { String::new() }; 2],
+        };
+        table.push_str(&format!(
+            "| {} | {:.0} µs | {transport} | {:.0} µs | {statements} | {kernel} |\n",
+            outcome.row.number, spent.others, spent.writer
+        ));
     }
     if table.is_empty() {
         return table;
     }
     format!(
-        "\n## What a registration is spent on\n\nProcessor time of the threads that take requests (handshake, HTTP, \
-         decisions, reads) and of the one that writes (changes, commits,\ncheckpoints, decision traces), by the work done. \
-         What Landfall spends more than the least server is what it checks, decides, seals and logs.\n\n\
-         | row | who | requests | writer | of all, inside the kernel |\n|---|---|---|---|---|\n{table}"
+        "\n## What it is spent on\n\n{SPENT_BY}\n| row | requests | of its floor | writer | of its floor | of all, inside the kernel |\n|---|---|---|---|---|---|\n{table}"
     )
 }
 

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 
 use anyhow::Context as _;
 
-use super::derived::{self, Floor, Found};
+use super::derived::{self, Floor};
 use super::row::{Asked, Family, Figure, Outcome, Row};
 use super::stage::{Measured, Stage};
 use super::{Options, WIDENED};
@@ -150,8 +150,8 @@ struct Running {
     ours: Measured,
     reference: Measured,
     floor: Option<Floor>,
-    /// What the least server cost.
-    least: Vec<Figure>,
+    /// The reference of each round, and what else was measured in it.
+    rounds: Vec<(Figure, BTreeMap<Measured, Figure>)>,
 }
 
 impl Running {
@@ -162,30 +162,26 @@ impl Running {
             ours,
             reference,
             floor: derived::floor(row.number),
-            least: Vec::new(),
+            rounds: Vec::new(),
         })
     }
 
     /// What it needs of a round, in the order in which it is measured.
     fn measures(&self) -> impl Iterator<Item = Measured> + use<> {
-        let floor = self.floor.as_ref().map(|floor| floor.measured);
-        [self.reference, self.ours].into_iter().chain(floor)
+        let parts = self.floor.iter().flat_map(Floor::measures);
+        let mut all = vec![self.reference, self.ours];
+        all.extend(parts);
+        all.into_iter()
     }
 
+    /// Adds a round, and derives the bounds from all of them.
     fn add(&mut self, round: &BTreeMap<Measured, Figure>) {
         if let (Some(reference), Some(ours)) = (round.get(&self.reference), round.get(&self.ours)) {
             self.outcome.add(*reference, *ours);
+            self.rounds.push((*reference, round.clone()));
         }
-        let floor = self.floor.as_ref();
-        self.least
-            .extend(floor.and_then(|floor| round.get(&floor.measured)));
-        self.derive();
-    }
-
-    /// Derives the bounds from the rounds so far.
-    fn derive(&mut self) {
         if let Some(floor) = &self.floor {
-            let found = Found::of(floor, &self.outcome.reference, &self.least);
+            let found = floor.found(&self.rounds);
             self.outcome.bounds = found.bounds(self.outcome.row);
             self.outcome.floor = Some(found);
         }
@@ -198,10 +194,7 @@ impl Running {
 
     fn ended(self, stage: &Stage) -> Outcome {
         let mut outcome = self.outcome;
-        if let Some(floor) = &self.floor {
-            let spent = (stage.spent(self.ours)).zip(stage.spent(floor.measured));
-            outcome.spent = spent.map(|(ours, least)| [ours, least]);
-        }
+        outcome.spent = stage.spent(self.ours);
         outcome
     }
 }

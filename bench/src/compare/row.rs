@@ -60,8 +60,8 @@ pub(super) struct Outcome {
     pub(super) reference: Vec<Figure>,
     /// What the bounds were derived from, when they were.
     pub(super) floor: Option<Found>,
-    /// What Landfall's threads spent, and those of the least server.
-    pub(super) spent: Option<[Spent; 2]>,
+    /// What the threads of our server spent.
+    pub(super) spent: Option<Spent>,
 }
 
 impl Outcome {

@@ -59,45 +59,37 @@ impl Stage {
             stores: Stores::new(options),
             spent: BTreeMap::new(),
         };
-        let places = wanted.iter().filter_map(|what| what.place());
-        for place in places {
-            if !stage.others.contains_key(&place) {
-                stage.open(place).await?;
-            }
+        for place in wanted.iter().filter_map(|what| what.place()) {
+            stage.open(place)?;
+        }
+        let rows = [Measured::RowsOfRegister, Measured::RowsOfPair];
+        if wanted.iter().any(|what| rows.contains(what)) {
+            stage.pattern().await.context("a registration to repeat")?;
         }
         Ok(stage)
     }
 
-    async fn open(&mut self, place: Place) -> anyhow::Result<()> {
+    fn open(&mut self, place: Place) -> anyhow::Result<()> {
+        if self.others.contains_key(&place) {
+            return Ok(());
+        }
         let server = match place {
             Place::Landfall => return Ok(()),
-            Place::Hs => Server::own(&["hs"])?,
-            Place::HsClient => Server::own(&["hs-client"])?,
-            Place::Hello => Server::own(&["hello"])?,
-            Place::HelloOurs => Server::own(&["hello-ours"])?,
+            Place::Hs => Server::own("hs")?,
+            Place::HsClient => Server::own("hs-client")?,
+            Place::Hello => Server::own("hello")?,
+            Place::HelloOurs => Server::own("hello-ours")?,
             Place::Nginx => Server::nginx(&self.folder)?,
-            Place::Least | Place::LeastClient => {
-                // What it repeats must be there first.
-                let pattern = self.pattern().await.context("a registration to repeat")?;
-                let (program, folder) = match place {
-                    Place::Least => ("least", self.folder.join("least")),
-                    _ => ("least-client", self.folder.join("least-client")),
-                };
-                Server::own(&[program, &pattern, &folder.to_string_lossy()])?
-            }
         };
         self.others.insert(place, server);
         Ok(())
     }
 
-    /// A copy of Landfall's database once it holds a registration with its traces.
-    async fn pattern(&mut self) -> anyhow::Result<String> {
-        self.measure(Measured::Pair, Duration::from_millis(1))
+    /// Copies Landfall's database once it holds a registration with its traces.
+    async fn pattern(&mut self) -> anyhow::Result<()> {
+        self.measure(Measured::Pair, Duration::from_millis(500))
             .await?;
-        self.spent.clear();
-        let copy = self.folder.join("pattern.db");
-        self.landfall.copy(&copy)?;
-        Ok(copy.to_string_lossy().into_owned())
+        self.landfall.copy(&self.stores.pattern)
     }
 
     /// What the threads of the server used for one piece of work, in all rounds so far.
@@ -164,15 +156,13 @@ impl Stage {
                 Work::handshake(true, Some(self.authority.issue("bench")?))
             }
             Measured::FirstGet => Work::get("/bench", 404),
-            Measured::Register | Measured::LeastRegister => keys(false),
-            Measured::Pair | Measured::KeptPair | Measured::LeastPair | Measured::LeastKeptPair => {
-                keys(true)
-            }
+            Measured::Register => keys(false),
+            Measured::Pair | Measured::KeptPair => keys(true),
             Measured::HelloKept
             | Measured::OurHelloKept
             | Measured::NginxFresh
             | Measured::NginxKept => Work::get("/", 200),
-            Measured::CertificatePair | Measured::LeastCertificatePair => {
+            Measured::CertificatePair => {
                 let seconds = usize::try_from(span.as_secs())?.max(1);
                 let most = self.certificates.min(4000 * seconds);
                 let devices = (0..most).map(|number| {
@@ -185,7 +175,9 @@ impl Stage {
                     devices.collect::<anyhow::Result<_>>()?,
                 )
             }
-            Measured::Layer
+            Measured::RowsOfRegister
+            | Measured::RowsOfPair
+            | Measured::Layer
             | Measured::BareLoop
             | Measured::PostgresLayer
             | Measured::PostgresLoop

@@ -65,7 +65,7 @@ pub fn run(folder: &str, count: &str, both: bool) -> anyhow::Result<()> {
 }
 
 /// What the process has used by now, in nanoseconds.
-fn used() -> anyhow::Result<u128> {
+pub(super) fn used() -> anyhow::Result<u128> {
     let own = Process {
         id: std::process::id(),
     };

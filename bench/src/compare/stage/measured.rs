@@ -16,14 +16,13 @@ pub(in super::super) enum Measured {
     Pair,
     CertificatePair,
     KeptPair,
-    LeastRegister,
-    LeastPair,
-    LeastCertificatePair,
-    LeastKeptPair,
     HelloKept,
     OurHelloKept,
     NginxFresh,
     NginxKept,
+    /// All that a registration leaves in SQLite, and all that it leaves with its poll, by a bare loop.
+    RowsOfRegister,
+    RowsOfPair,
     Layer,
     BareLoop,
     PostgresLayer,
@@ -40,8 +39,6 @@ pub(super) enum Place {
     HsClient,
     Hello,
     HelloOurs,
-    Least,
-    LeastClient,
     Nginx,
 }
 
@@ -57,12 +54,12 @@ impl Measured {
             | Measured::Pair
             | Measured::CertificatePair
             | Measured::KeptPair => Place::Landfall,
-            Measured::LeastRegister | Measured::LeastPair | Measured::LeastKeptPair => Place::Least,
-            Measured::LeastCertificatePair => Place::LeastClient,
             Measured::HelloKept => Place::Hello,
             Measured::OurHelloKept => Place::HelloOurs,
             Measured::NginxFresh | Measured::NginxKept => Place::Nginx,
-            Measured::Layer
+            Measured::RowsOfRegister
+            | Measured::RowsOfPair
+            | Measured::Layer
             | Measured::BareLoop
             | Measured::PostgresLayer
             | Measured::PostgresLoop
@@ -82,11 +79,7 @@ impl Measured {
     pub(super) fn kept(self) -> bool {
         matches!(
             self,
-            Measured::KeptPair
-                | Measured::LeastKeptPair
-                | Measured::HelloKept
-                | Measured::OurHelloKept
-                | Measured::NginxKept
+            Measured::KeptPair | Measured::HelloKept | Measured::OurHelloKept | Measured::NginxKept
         )
     }
 }

@@ -23,10 +23,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// One of this program's own servers, which print their port.
-    pub(super) fn own(words: &[&str]) -> anyhow::Result<Self> {
+    pub(super) fn own(program: &str) -> anyhow::Result<Self> {
         let me = std::env::current_exe()?;
         let mut child = pinned(&me)
-            .args(words)
+            .arg(program)
             .stdout(Stdio::piped())
             .spawn()
             .context("taskset cannot be started")?;
@@ -36,7 +36,7 @@ impl Server {
         let port = line
             .trim()
             .parse()
-            .with_context(|| format!("{} says '{}' and no port", words.join(" "), line.trim()))?;
+            .with_context(|| format!("{program} says '{}' and no port", line.trim()))?;
         Ok(Server::of(child, port))
     }
 

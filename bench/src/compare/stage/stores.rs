@@ -2,7 +2,7 @@
 //! end. On SQLite they are held against each other by processor time, on PostgreSQL by the time that passes,
 //! since most of the work is the database's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,12 +15,19 @@ use super::server::pinned;
 /// How many registrations one round writes each way.
 const ON_SQLITE: &str = "16384";
 const ON_POSTGRESQL: &str = "8192";
+/// The same in a short run.
+const SHORTLY: &str = "4096";
 
 /// The measures, and what they were told.
 pub(super) struct Stores {
     folder: String,
+    on_sqlite: &'static str,
     alone: Option<String>,
     followed: Option<String>,
+    /// A copy of Landfall's database with rows to repeat.
+    pub(super) pattern: PathBuf,
+    /// What a registration and its poll came to when the registration was measured.
+    pair: Option<Figure>,
     /// What the layer came to when the loop was measured beside it, on either engine.
     layer: [Option<Figure>; 2],
 }
@@ -29,8 +36,11 @@ impl Stores {
     pub(super) fn new(options: &Options) -> Self {
         Stores {
             folder: options.folder.to_string_lossy().into_owned(),
+            on_sqlite: if options.short { SHORTLY } else { ON_SQLITE },
             alone: options.postgres.clone(),
             followed: options.postgres_with_standby.clone(),
+            pattern: options.folder.join("pattern.db"),
+            pair: None,
             layer: [None; 2],
         }
     }
@@ -53,9 +63,18 @@ impl Stores {
                     figures(program).map(|[figure]| figure)
                 }
             },
+            Measured::RowsOfRegister => {
+                let [register, pair] = self.written(&me)?;
+                self.pair = Some(pair);
+                Ok(register)
+            }
+            Measured::RowsOfPair => match self.pair.take() {
+                Some(figure) => Ok(figure),
+                None => self.written(&me).map(|[_, pair]| pair),
+            },
             Measured::BareLoop => {
                 let mut program = pinned(&me);
-                program.args(["store", &self.folder, ON_SQLITE]);
+                program.args(["store", &self.folder, self.on_sqlite]);
                 let [layer, bare] = figures(program)?;
                 *on_sqlite = Some(layer);
                 Ok(bare)
@@ -72,6 +91,18 @@ impl Stores {
             }
             _ => bail!("not a program"),
         }
+    }
+}
+
+impl Stores {
+    /// What a registration leaves, alone and with its poll.
+    fn written(&self, me: &Path) -> anyhow::Result<[Figure; 2]> {
+        let mut program = pinned(me);
+        program
+            .arg("written")
+            .arg(&self.pattern)
+            .args([&self.folder, self.on_sqlite]);
+        figures(program)
     }
 }
 
