@@ -14,15 +14,12 @@ const CARGO_DENY: &str = "0.20.2";
 /// When any step fails.
 pub fn run() -> anyhow::Result<()> {
     step::run(step::cargo().args(["fmt", "--all", "--check"]))?;
-    step::run(step::cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
+    step::run(
+        step::cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(step::TESTED_FEATURES)
+            .args(["--", "-D", "warnings"]),
+    )?;
     step::run(
         step::cargo()
             .args(["doc", "--workspace", "--no-deps", "--locked"])

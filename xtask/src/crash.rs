@@ -13,8 +13,12 @@ const SHORT_SECONDS: &str = "60";
 /// # Errors
 /// When something that was acknowledged is lost, or nothing could be tried.
 pub fn run(words: &[&str]) -> anyhow::Result<()> {
-    step::run(step::cargo().args(["build", "--locked", "--package", "landfall-server"]))?;
-    step::run(step::cargo().args(["build", "--locked", "--package", "landfall-crash"]))?;
+    step::run(
+        step::cargo()
+            .args(["build", "--locked", "--package", "landfall-server"])
+            .args(["--package", "landfall-crash"])
+            .args(step::TESTED_FEATURES),
+    )?;
     let built = step::target().join("debug");
     step::run(
         Command::new(built.join("landfall-crash"))

@@ -11,6 +11,9 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// What tests and lints build besides what a release has: so both are built, and neither twice.
+pub const TESTED_FEATURES: [&str; 2] = ["--features", "landfall-server/opentelemetry"];
+
 /// Where cargo puts what it builds: `CARGO_TARGET_DIR`, else `target` in the root.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

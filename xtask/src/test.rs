@@ -33,24 +33,28 @@ fn workspace() -> anyhow::Result<()> {
     let servers = Servers::start()?;
     let urls = servers.urls();
     if has_nextest() {
-        step::run(step::cargo().env(postgres::VARIABLE, &urls).args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-        ]))?;
+        step::run(
+            step::cargo()
+                .env(postgres::VARIABLE, &urls)
+                .args(["nextest", "run", "--workspace", "--locked"])
+                .arg("--no-fail-fast")
+                .args(step::TESTED_FEATURES),
+        )?;
     } else {
         println!("\ncargo-nextest is not installed: `cargo test` runs the same tests");
-        step::run(step::cargo().env(postgres::VARIABLE, &urls).args([
-            "test",
-            "--workspace",
-            "--locked",
-            "--all-targets",
-            "--no-fail-fast",
-        ]))?;
+        step::run(
+            step::cargo()
+                .env(postgres::VARIABLE, &urls)
+                .args(["test", "--workspace", "--locked", "--all-targets"])
+                .arg("--no-fail-fast")
+                .args(step::TESTED_FEATURES),
+        )?;
     }
-    step::run(step::cargo().args(["test", "--workspace", "--locked", "--doc"]))
+    step::run(
+        step::cargo()
+            .args(["test", "--workspace", "--locked", "--doc"])
+            .args(step::TESTED_FEATURES),
+    )
 }
 
 fn has_nextest() -> bool {
@@ -62,7 +66,11 @@ fn has_nextest() -> bool {
 
 /// The contract tests against the binary that the workspace's tests are built like.
 fn contract(arguments: &[&str]) -> anyhow::Result<()> {
-    step::run(step::cargo().args(["build", "--locked", "--package", "landfall-server"]))?;
+    step::run(
+        step::cargo()
+            .args(["build", "--locked", "--package", "landfall-server"])
+            .args(step::TESTED_FEATURES),
+    )?;
     step::run(
         Command::new("python3")
             .arg(step::root().join("contract").join("run.py"))

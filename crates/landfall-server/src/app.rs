@@ -23,6 +23,7 @@ use crate::listener::{self, Limits, Slots};
 use crate::metrics::scrape::Scrape;
 use crate::own_api::{Changes, Naming, OwnApi};
 use crate::provisioning::{Provisioning, USUAL_SHARE};
+use crate::spans::Spans;
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
 use crate::tls::ServerIdentity;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub search_share: u8,
     /// The authority that clients are to trust, for whoever asks the admin listener.
     pub ca: admin::Ca,
+    /// Where requests are offered to a collector of traces.
+    pub spans: Spans,
     /// The certificates that are shown, for whoever asks when they end.
     pub shown: Arc<ServerIdentity>,
 }
@@ -68,6 +71,7 @@ impl Default for Settings {
             device_body: LARGEST_BODY,
             search_share: USUAL_SHARE,
             ca: admin::Ca::default(),
+            spans: Spans::default(),
             shown: ServerIdentity::new(Vec::new()),
         }
     }
@@ -128,6 +132,7 @@ impl Running {
                 .with_search_share(settings.search_share),
         );
         let (traces, writer) = Traces::start(&backend, settings.traces);
+        let traces = traces.offering(settings.spans.clone());
         let changes = Changes::default();
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),

@@ -1,4 +1,4 @@
-//! Calls a server over HTTPS: carries [`Request`]s there and [`Reply`]s back.
+//! Calls a server over HTTPS, or a collector of traces over HTTP: carries [`Request`]s there and [`Reply`]s back.
 //!
 //! One connection is kept per [`Client`]. What the bytes mean is `landfall_wire::client`'s business;
 //! which roots are trusted is the caller's, by [`tls`]. Called by the client commands and by dev's
@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use landfall_wire::message::{Reply, Request};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -216,7 +217,7 @@ impl ClientError {
 /// One connection to one server, made at the first call and made again when the server closed it.
 pub struct Client {
     endpoint: Endpoint,
-    tls: Arc<ClientConfig>,
+    tls: Option<Arc<ClientConfig>>,
     limit: Duration,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
@@ -226,7 +227,17 @@ impl Client {
     pub fn new(endpoint: Endpoint, tls: Arc<ClientConfig>) -> Self {
         Client {
             endpoint,
-            tls,
+            tls: Some(tls),
+            limit: PATIENCE,
+            sender: None,
+        }
+    }
+
+    /// Makes a client without TLS, for what has none: a collector of traces on this machine.
+    pub fn plain(endpoint: Endpoint) -> Self {
+        Client {
+            endpoint,
+            tls: None,
             limit: PATIENCE,
             sender: None,
         }
@@ -255,7 +266,7 @@ impl Client {
         let kept = self.sender.take().filter(|sender| !sender.is_closed());
         let mut sender = match kept {
             Some(sender) => sender,
-            None => timeout(self.limit, connect(&self.endpoint, &self.tls))
+            None => timeout(self.limit, connect(&self.endpoint, self.tls.as_ref()))
                 .await
                 .map_err(|_| late(&self.endpoint, self.limit))??,
         };
@@ -269,7 +280,7 @@ impl Client {
 
 async fn connect(
     endpoint: &Endpoint,
-    tls: &Arc<ClientConfig>,
+    tls: Option<&Arc<ClientConfig>>,
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let name = ServerName::try_from(endpoint.host.clone())
         .map_err(|_| ClientError::Name(endpoint.host.clone()))?;
@@ -283,10 +294,21 @@ async fn connect(
     })?;
     // A request is one small write; waiting for more only adds delay. Failing to say so is harmless.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return speak(endpoint, stream).await;
+    };
     let stream = TlsConnector::from(Arc::clone(tls))
         .connect(name, stream)
         .await
         .map_err(|cause| ClientError::of_tls(endpoint, cause))?;
+    speak(endpoint, stream).await
+}
+
+/// Begins HTTP on a stream.
+async fn speak(
+    endpoint: &Endpoint,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let (sender, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(|cause| broken(endpoint, cause))?;

@@ -7,6 +7,7 @@
 mod database;
 mod field;
 mod source;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use self::field::reference;
 use self::source::Sources;
+pub use self::telemetry::Collector;
 use crate::command::outcome::Failure;
 use crate::provisioning::USUAL_SHARE;
 
@@ -48,6 +50,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: Log,
+    /// The collector that spans are sent to.
+    pub collector: Option<Collector>,
     /// The services that are made when the database is empty.
     pub services: Vec<FirstService>,
 }
@@ -310,6 +314,7 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             filter: sources.text("log.filter")?,
             json: sources.choice("log.format")? == "json",
         },
+        collector: telemetry::collector(sources, &place.data_dir, cfg!(feature = "opentelemetry"))?,
         services: sources.services()?,
         data_dir: place.data_dir,
     };

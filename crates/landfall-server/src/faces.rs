@@ -21,6 +21,8 @@ use crate::device_api::https::{Incoming, LARGEST_BODY};
 use crate::listener::{Arriving, Chain, Faces, Streamed, Unread};
 use crate::metrics::label::{Face, Method, Status};
 use crate::own_api::OwnApi;
+use crate::spans::Span;
+use crate::time::Stopwatch;
 use crate::{control_api, hub_api, service_api};
 
 /// The largest body of an operator's request, in bytes: a hub's bulk call carries 100 twins.
@@ -76,13 +78,14 @@ impl<S: HubStore> Faces for AllFaces<S> {
     }
 
     async fn answer_stream(&self, peer: SocketAddr, head: Request, body: Arriving) -> Streamed {
-        let origin = self.origin(peer);
+        let (origin, watch) = (self.origin(peer), Stopwatch::start());
         let tracking = &origin.tracking_id;
         let mut streamed = match self.own.import(&head, &origin, body).await {
             Ok(streamed) => streamed,
             Err(error) => fault::reply(&error, tracking, origin.at).into(),
         };
         log(&origin, peer, &head, &streamed.reply);
+        self.offer(&origin, Face::Own, &head, &streamed.reply, watch);
         self.count(Face::Own, &head.method, &streamed.reply);
         let methods = Route::Own(OwnRoute::Import).methods();
         streamed.reply = fault::allowing(streamed.reply, methods)
@@ -112,7 +115,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
             self.count(Face::Device, &request.method, &reply);
             return reply;
         }
-        let origin = self.origin(peer);
+        let (origin, watch) = (self.origin(peer), Stopwatch::start());
         let (tracking, now) = (&origin.tracking_id, origin.at);
         let answered = match unread {
             Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), tracking)),
@@ -120,6 +123,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
         };
         let reply = answered.unwrap_or_else(|error| fault::reply(&error, tracking, now));
         log(&origin, peer, &request, &reply);
+        self.offer(&origin, face(route.as_ref()), &request, &reply, watch);
         self.count(face(route.as_ref()), &request.method, &reply);
         fault::allowing(reply, methods).with_header("x-ms-request-id", tracking.as_str())
     }
@@ -170,6 +174,26 @@ fn face(route: Option<&Route>) -> Face {
     }
 }
 
+/// A face in a word or two, for a collector of traces.
+fn spoken(face: Face) -> &'static str {
+    match face {
+        Face::Device => "device API",
+        Face::Service => "service API",
+        Face::Control => "control plane",
+        Face::Hub => "hub API",
+        Face::Own => "own routes",
+        Face::Nobody => "unknown path",
+    }
+}
+
+/// A method by its name, when it is one that everybody knows: a stranger may send any word.
+fn known(method: &http::Method) -> &str {
+    match method.as_str() {
+        method @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => method,
+        _ => "_OTHER",
+    }
+}
+
 /// The beginning of a text from outside, for the log.
 fn shown(text: &str) -> &str {
     text.char_indices()
@@ -179,6 +203,40 @@ fn shown(text: &str) -> &str {
 }
 
 impl<S: HubStore> AllFaces<S> {
+    /// Hands an operator's request to a collector of traces. Its query is left out: it may hold a token.
+    fn offer(
+        &self,
+        origin: &Origin,
+        face: Face,
+        request: &Request,
+        reply: &Reply,
+        watch: Stopwatch,
+    ) {
+        self.own.traces.spans().offer(|| {
+            let status = reply.status.as_u16();
+            let address = origin.address.map(|address| address.to_string());
+            let method = known(&request.method);
+            Span {
+                tracking_id: origin.tracking_id.clone(),
+                name: format!("{method} {}", spoken(face)),
+                started: origin.at,
+                lasted: watch.elapsed(),
+                attributes: vec![
+                    ("landfall.tracking_id", origin.tracking_id.as_str().into()),
+                    ("http.request.method", method.into()),
+                    ("url.path", shown(&request.path).into()),
+                    ("http.response.status_code", status.into()),
+                    (
+                        "client.address",
+                        address.as_deref().unwrap_or_default().into(),
+                    ),
+                ],
+                status,
+                stages: Vec::new(),
+            }
+        });
+    }
+
     /// Counts an answer, by whose path was asked for.
     fn count(&self, face: Face, method: impl Into<Method>, reply: &Reply) {
         let labels = (face, method.into(), Status(reply.status));

@@ -19,12 +19,15 @@ pub mod founding;
 pub mod hub_api;
 pub mod listener;
 pub mod metrics;
+#[cfg(feature = "opentelemetry")]
+pub mod otlp;
 pub mod own_api;
 pub mod provisioning;
 pub mod seed;
 pub mod serve_identity;
 pub mod service_api;
 pub mod signals;
+pub mod spans;
 pub mod stop;
 pub mod systemd;
 pub mod telemetry;

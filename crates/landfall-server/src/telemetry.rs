@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
 use crate::metrics::{Course, Metrics};
+use crate::spans::{Span, Spans};
 use crate::time::{self, Stopwatch};
 
 /// Most traces that wait to be written.
@@ -189,6 +190,7 @@ pub struct Traces {
     suspects: mpsc::Sender<Suspected>,
     dropped: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
+    spans: Spans,
 }
 
 impl Traces {
@@ -217,9 +219,20 @@ impl Traces {
                 suspects,
                 dropped,
                 metrics,
+                spans: Spans::default(),
             },
             writer,
         )
+    }
+
+    /// The same, which also hands each attempt to a collector.
+    pub fn offering(self, spans: Spans) -> Self {
+        Traces { spans, ..self }
+    }
+
+    /// Where whole requests are offered to a collector.
+    pub fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// Hands an ended attempt to the workers. Never waits.
@@ -236,6 +249,9 @@ impl Traces {
             attempt.trace.registration_id,
             attempt.trace.outcome,
         );
+        let lasted = attempt.watch.elapsed();
+        self.spans
+            .offer(|| Span::of_attempt(&attempt.trace, lasted));
         let trace = Box::new(attempt.trace);
         self.metrics.traces.waiting.up();
         let trace = match attempt.diagnosis {

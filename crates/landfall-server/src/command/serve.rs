@@ -4,6 +4,7 @@ mod announcement;
 mod check;
 pub(super) mod database;
 mod doors;
+mod exporting;
 
 pub use self::doors::remedy;
 
@@ -28,6 +29,7 @@ use crate::own_api::Naming;
 use crate::seed::Chance;
 use crate::serve_identity::{self, ROUND, ServeIdentity, ServeIdentityError};
 use crate::signals::{self, Reload};
+use crate::spans::Spans;
 use crate::systemd::{self, Handed, Notify};
 use crate::telemetry::TraceRetention;
 use crate::time::{SystemClock, SystemEntropy};
@@ -70,7 +72,11 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
     let identity = Arc::new(ServeIdentity::open(&settings.https, Arc::new(SystemClock))?);
     let folder = Arc::new(DataFolder::open(&settings.data_dir).map_err(anyhow::Error::new)?);
     refuse_a_seed(&folder)?;
-    let (mut running, founded) = open(&settings, &folder, &identity).await?;
+    let (spans, sending) = exporting::prepare(&settings)?;
+    let (mut running, founded) = open(&settings, &folder, &identity, spans).await?;
+    if let Some(begin) = sending {
+        begin(&mut running);
+    }
     let announced = announce(&mut running, &settings, &folder, &identity, handed).await;
     let (doors, announcement) = match announced {
         Ok(announced) => announced,
@@ -156,6 +162,7 @@ async fn open(
     settings: &Settings,
     folder: &Arc<DataFolder>,
     identity: &ServeIdentity,
+    spans: Spans,
 ) -> Result<(Running, bool), Failure> {
     let backend = database::open(settings, folder).await?;
     let founded = found_first(&backend, settings).await?;
@@ -174,6 +181,7 @@ async fn open(
         &app::Settings {
             ca: identity.ca(),
             shown: identity.shown(),
+            spans,
             ..bounds(settings)
         },
     );

@@ -53,7 +53,7 @@ pub(super) fn postgres(
 }
 
 /// What stands in the file that a field names, when it names one.
-fn content(
+pub(super) fn content(
     sources: &Sources,
     name: &str,
     data_dir: &Path,

@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 24] = [
+pub const FIELDS: [Field; 28] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -216,6 +216,30 @@ pub const FIELDS: [Field; 24] = [
         kind: Kind::Choice(&["text", "json"]),
         default: "text",
         meaning: "form of the log lines",
+    },
+    Field {
+        name: "telemetry.otlp_endpoint",
+        kind: Kind::Text,
+        default: "",
+        meaning: "collector of OpenTelemetry that is sent a trace of each request, as `http://HOST:4318` or `https://HOST:PORT`; for programs that are built with the feature `opentelemetry`",
+    },
+    Field {
+        name: "telemetry.otlp_headers_file",
+        kind: Kind::Path,
+        default: "",
+        meaning: "file of the headers that the collector asks for, one `Name: value` a line, in `data_dir` unless absolute",
+    },
+    Field {
+        name: "telemetry.otlp_ca_file",
+        kind: Kind::Path,
+        default: "",
+        meaning: "PEM file of the authorities that the collector's certificate may come from, in `data_dir` unless absolute; without it, those that this machine trusts",
+    },
+    Field {
+        name: "telemetry.service_name",
+        kind: Kind::Text,
+        default: "landfall",
+        meaning: "what this server is called at the collector",
     },
 ];
 
