@@ -2,6 +2,7 @@
 and nothing in it is a secret, an id of a device, or a word that a stranger chose.
 """
 
+import atexit
 import os
 import pathlib
 import re
@@ -17,6 +18,8 @@ from server import Server
 LANDFALL = os.environ["LANDFALL"]
 work = pathlib.Path.cwd()
 server = Server(LANDFALL, work / "data", os.environ["BIND_ADDRESS"], official_ports=bool(os.environ["OFFICIAL_PORTS"])).start()
+# A test that fails leaves no server behind.
+atexit.register(lambda: server.process.poll() is None and server.kill())
 dev, admin = server.dev, server.dev["adminUrl"]
 scope, service = dev["idScope"], dev["controlPlane"]["name"]
 hub_string = server.connection_string("hubConnectionString")

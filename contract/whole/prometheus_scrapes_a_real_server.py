@@ -3,6 +3,7 @@ expression of dashboard and alerts is evaluated, those that should show somethin
 servers is what is expected. Then the database cannot be written, which a scrape tells without asking it.
 """
 
+import atexit
 import json
 import os
 import pathlib
@@ -76,7 +77,16 @@ class Prometheus:
                 raise ContractError(f"{what}: not within {SEEN_WITHIN_SECONDS} s\n{(work / 'prometheus.log').read_text()}")
             time.sleep(0.2)
 
+    def _is_ready(self):
+        with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=20) as answer:
+            return answer.status == 200
+
     def __enter__(self):
+        try:
+            self.until("Prometheus is ready", self._is_ready)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -123,6 +133,8 @@ headings = {"#" + heading.lower() for heading in re.findall(r"^### (\w+)$", page
 
 # A server with a device that comes, returns and polls, one that is refused, and some load.
 server = Server(LANDFALL, work / "data", os.environ["BIND_ADDRESS"], official_ports=bool(os.environ["OFFICIAL_PORTS"])).start()
+# A test that fails leaves no server behind.
+atexit.register(lambda: server.process.poll() is None and server.kill())
 admin = server.dev["adminUrl"]
 key = server.json("enrollment", "create", "--eid", "dev-1", "--at", "symmetricKey", "--keys")["attestation"]["symmetricKey"]["primaryKey"]
 scope = server.dev["idScope"]
@@ -147,8 +159,8 @@ with Prometheus(work / "prometheus.yml") as prometheus:
 
     def load():
         """Some of everything that a healthy day has."""
-        assert (register(), register(), register(expiry=-7200)) == (202, 202, 401)
         server.command("bench", "--count", "50", "--in-flight", "4", "--poll", "--json")
+        assert (register(), register(), register(expiry=-7200)) == (202, 202, 401)
         return prometheus.value("sum(rate(landfall_device_assignments_total[20s])) > 0")
 
     prometheus.until("rates", load)
