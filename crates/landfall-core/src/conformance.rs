@@ -11,6 +11,7 @@
 
 mod audits;
 mod changes;
+mod devices;
 mod endings;
 mod listings;
 mod records;
@@ -54,6 +55,9 @@ where
     listings::terms_lose_nothing_and_find_what_is_indexed(&open().await, &samples).await;
     listings::an_index_follows_its_record(&open().await, &samples).await;
     listings::groups_and_their_registrations_are_listed(&open().await, &samples).await;
+    devices::what_is_in_force_is_what_each_read_gives(&open().await, &samples).await;
+    devices::a_changed_service_is_in_force_at_once(&open().await, &samples).await;
+    devices::a_registration_that_cannot_be_written_harms_no_other(&open().await, &samples).await;
     trails::operations_are_continued_oldest_first(&open().await, &samples).await;
     trails::only_finished_and_old_operations_are_purged(&open().await, &samples).await;
     trails::traces_stay_within_their_bounds(&open().await, &samples).await;

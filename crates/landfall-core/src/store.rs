@@ -1,6 +1,7 @@
 //! The port every store keeps: changes that happen whole or not at all, and typed reads.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::attestation::AttestationKind;
 use crate::audit::{AuditEntry, Author, Position, Search};
@@ -158,6 +159,20 @@ pub struct Contents {
     pub registrations: u64,
 }
 
+/// What is in force for one device.
+#[derive(Debug, Clone, Default)]
+pub struct InForce {
+    /// The provisioning service. Without one there is nothing else.
+    pub service: Option<Arc<ProvisioningService>>,
+    /// The individual enrollment.
+    pub individual: Option<IndividualEnrollment>,
+    /// The registration. Left out where an operation is asked for and the device has an individual
+    /// enrollment: then nothing rests on it.
+    pub registration: Option<Registration>,
+    /// The operation that was asked for.
+    pub operation: Option<Operation>,
+}
+
 /// Which records a listing gives, in ascending key order.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -209,6 +224,14 @@ pub trait Store: Send + Sync + 'static {
         &self,
         scope: &IdScope,
     ) -> impl Future<Output = Result<Option<ProvisioningService>, ReadError>> + Send;
+
+    /// All that a request of a device rests on, with one of its operations if it names one.
+    fn in_force(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+        operation: Option<&OperationId>,
+    ) -> impl Future<Output = Result<InForce, ReadError>> + Send;
 
     /// How much there is in the service; nothing, when there is no such service.
     fn contents(&self, scope: &IdScope)

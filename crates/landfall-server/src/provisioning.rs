@@ -28,7 +28,7 @@ use crate::backend::{Backend, COME_BACK};
 use crate::telemetry::Attempt;
 use admission::Admitted;
 pub(crate) use findings::disabled;
-use findings::{placement_failure, unavailable, unreadable};
+use findings::{placement_failure, unavailable};
 use searches::Searches;
 pub use searches::USUAL_SHARE;
 use trust::TrustCache;
@@ -97,10 +97,17 @@ where
         match &exchange.action {
             Action::Register { .. } => self.register(exchange, attempt).await.map(Answer::Accepted),
             Action::OperationStatus(id) => {
-                self.admit(exchange, attempt).await?;
-                self.operation(exchange, id, attempt)
-                    .await
-                    .map(Answer::Operation)
+                attempt.about(id);
+                let admitted = self.admit(exchange, attempt).await?;
+                let own = |operation: &Operation| {
+                    operation.registration_id == exchange.registration_id
+                };
+                let found = admitted.operation.filter(own);
+                found.map(Answer::Operation).ok_or_else(|| {
+                    let finding = findings::unknown_operation(&exchange.registration_id, id);
+                    attempt.stop(Stage::Record, &finding);
+                    Error::OtherNotFound("Operation".to_owned())
+                })
             }
             Action::StatusLookup => {
                 let admitted = self.admit(exchange, attempt).await?;
@@ -262,30 +269,6 @@ where
                 attempt,
             )),
         }
-    }
-
-    async fn operation(
-        &self,
-        exchange: &Exchange,
-        id: &OperationId,
-        attempt: &mut Attempt,
-    ) -> Result<Operation, Error> {
-        attempt.about(id);
-        let found = self
-            .backend
-            .store
-            .operation(&exchange.id_scope, id)
-            .await
-            .map_err(|error| unreadable(Stage::Record, &error, attempt))?;
-        found
-            .filter(|operation| operation.registration_id == exchange.registration_id)
-            .ok_or_else(|| {
-                attempt.stop(
-                    Stage::Record,
-                    &findings::unknown_operation(&exchange.registration_id, id),
-                );
-                Error::OtherNotFound("Operation".to_owned())
-            })
     }
 
     fn etag(&self) -> Etag {

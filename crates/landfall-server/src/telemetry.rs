@@ -12,7 +12,7 @@ use landfall_core::id::{IdScope, OperationId, TrackingId};
 use landfall_core::store::Store;
 use landfall_core::trace::{DecisionTrace, Finding, KeptFinding, Passage, Stage};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
@@ -31,6 +31,8 @@ const REST: u32 = 3;
 const LONGEST_TEXT: usize = 1024;
 /// Most traces written in one commit.
 const BATCH: usize = 256;
+/// How long traces gather before they are written: many share a commit, and the pages it touches.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// How long and how many traces are kept.
 #[derive(Debug, Clone, Copy)]
@@ -202,7 +204,7 @@ impl Traces {
     ) -> (Self, JoinHandle<()>) {
         let (queue, handed) = mpsc::channel(QUEUE);
         let (suspects, suspected) = mpsc::channel(DIAGNOSES);
-        let dropped = Arc::default();
+        let (dropped, hurry) = (Arc::default(), Arc::<Notify>::default());
         let metrics = Arc::clone(&backend.metrics);
         let writer = Writer {
             store: Arc::clone(&backend.store),
@@ -210,9 +212,11 @@ impl Traces {
             retention,
             dropped: Arc::clone(&dropped),
             metrics: Arc::clone(&metrics),
+            hurry: Arc::clone(&hurry),
         };
         let writer = tokio::spawn(writer.run(handed));
-        tokio::spawn(investigate(suspected, queue.clone(), Arc::clone(&metrics)));
+        let investigation = investigate(suspected, queue.clone(), hurry, Arc::clone(&metrics));
+        tokio::spawn(investigation);
         (
             Traces {
                 queue,
@@ -289,12 +293,24 @@ struct Writer<S> {
     retention: TraceRetention,
     dropped: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
+    /// Told when somebody waits for what is queued.
+    hurry: Arc<Notify>,
 }
 
 impl<S: Store> Writer<S> {
     async fn run(self, mut handed: mpsc::Receiver<Handed>) {
         let mut batch = Vec::with_capacity(BATCH);
         while handed.recv_many(&mut batch, BATCH).await > 0 {
+            let waited_for = batch.iter().any(|one| matches!(one, Handed::Flush(_)));
+            if batch.len() < BATCH && !waited_for {
+                tokio::select! {
+                    () = time::sleep(GATHER) => {}
+                    () = self.hurry.notified() => {}
+                }
+                if !handed.is_empty() {
+                    handed.recv_many(&mut batch, BATCH).await;
+                }
+            }
             let mut waiting = Vec::new();
             let mut traces = Vec::with_capacity(batch.len());
             for one in batch.drain(..) {
@@ -346,6 +362,7 @@ fn count_refusal(trace: &DecisionTrace, metrics: &Metrics) {
 async fn investigate(
     mut suspected: mpsc::Receiver<Suspected>,
     queue: mpsc::Sender<Handed>,
+    hurry: Arc<Notify>,
     metrics: Arc<Metrics>,
 ) {
     while let Some(one) = suspected.recv().await {
@@ -371,7 +388,11 @@ async fn investigate(
             }
         };
         // Nobody is left to write when the writer is gone.
+        let waited_for = matches!(handed, Handed::Flush(_));
         let _ = queue.send(handed).await;
+        if waited_for {
+            hurry.notify_one();
+        }
         time::sleep(rest).await;
     }
 }

@@ -106,7 +106,20 @@ fn keys(
 }
 
 /// Revision and tags of what is there.
-type Standing = Option<(i64, String)>;
+pub(crate) type Standing = Option<(i64, String)>;
+
+/// What stands of a device, once it is as expected.
+pub(crate) fn hold_device(
+    session: &Session,
+    hub: &HubHostName,
+    id: &DeviceId,
+    expect: HubExpect,
+) -> Result<Standing, Fault> {
+    let before = standing_device(session, hub, id)?;
+    let revision = before.as_ref().map(|before| before.0);
+    meets_revision(expect, revision, || spoken_device(id))?;
+    Ok(before)
+}
 
 fn standing_device(session: &Session, hub: &HubHostName, id: &DeviceId) -> Result<Standing, Fault> {
     session.first(
@@ -146,11 +159,21 @@ pub(crate) fn put_device(
     device: &Device,
     expect: HubExpect,
 ) -> Result<(), Fault> {
+    let before = hold_device(session, hub, &device.id, expect)?;
+    let next = revisions::next(session, before.as_ref().map(|before| before.0))?;
+    write_device(session, sealer, hub, device, before, next)
+}
+
+/// Makes or replaces a device, over what stands of it, at its next revision.
+pub(crate) fn write_device(
+    session: &Session,
+    sealer: &Sealer,
+    hub: &HubHostName,
+    device: &Device,
+    before: Standing,
+    next: i64,
+) -> Result<(), Fault> {
     let id = device.id.as_str();
-    let before = standing_device(session, hub, &device.id)?;
-    let revision = before.as_ref().map(|before| before.0);
-    meets_revision(expect, revision, || spoken_device(&device.id))?;
-    let next = revisions::next(session, revision)?;
     session
         .execute(
             "INSERT INTO devices (hub, device, revision, status, iot_edge, tags, record, secrets)
@@ -255,9 +278,8 @@ pub(crate) fn delete_device(
     id: &DeviceId,
     expect: HubExpect,
 ) -> Result<(), Fault> {
-    let before = standing_device(session, hub, id)?;
+    let before = hold_device(session, hub, id, expect)?;
     let revision = before.as_ref().map(|before| before.0);
-    meets_revision(expect, revision, || spoken_device(id))?;
     for module in module_ids(session, hub, id)? {
         delete_module(session, hub, id, &module, HubExpect::Anything)?;
     }

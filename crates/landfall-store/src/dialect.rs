@@ -193,6 +193,11 @@ impl<'a, T> Read<'a, T> {
         }
     }
 
+    /// What a row of the answer means.
+    pub(crate) fn decode(&self, row: &Row<'_>, sealer: &Sealer) -> Result<T, Fault> {
+        (self.decode)(row, sealer)
+    }
+
     /// The same read, holding what it refers to.
     pub(crate) fn into_owned(self) -> Read<'static, T> {
         Read {

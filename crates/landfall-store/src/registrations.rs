@@ -190,7 +190,16 @@ pub(crate) fn put(
     registration: &Registration,
     expect: &Expect,
 ) -> Result<(), Fault> {
-    check(session, scope, &registration.registration_id, expect)?;
+    hold(session, scope, &registration.registration_id, expect)?;
+    write(session, scope, registration)
+}
+
+/// Makes or replaces a registration of which all that must hold was held.
+pub(crate) fn write(
+    session: &Session,
+    scope: &IdScope,
+    registration: &Registration,
+) -> Result<(), Fault> {
     session.execute(
         "INSERT INTO registrations (scope, key, etag, group_key, record)
          VALUES ($1, $2, $3, $4, $5)
@@ -235,7 +244,7 @@ pub(crate) fn delete(
     id: &RegistrationId,
     expect: &Expect,
 ) -> Result<(), Fault> {
-    check(session, scope, id, expect)?;
+    hold(session, scope, id, expect)?;
     session.execute(
         "DELETE FROM registrations WHERE scope = $1 AND key = $2",
         &[scope.key().into(), id.key().into()],
@@ -243,7 +252,8 @@ pub(crate) fn delete(
     Ok(())
 }
 
-fn check(
+/// Holds what is expected of a registration.
+pub(crate) fn hold(
     session: &Session,
     scope: &IdScope,
     id: &RegistrationId,

@@ -43,7 +43,8 @@ pub(crate) fn retire_hub(session: &Session, hub: &HubHostName) -> Result<(), Fau
     Ok(())
 }
 
-fn highest_removed(session: &Session) -> Result<i64, Fault> {
+/// The highest revision that was ever removed.
+pub(crate) fn highest_removed(session: &Session) -> Result<i64, Fault> {
     let kept = session.first(
         "SELECT value FROM store_facts WHERE name = 'highest removed revision'",
         &[],

@@ -1,6 +1,7 @@
 //! The store: what the ports (`port`) ask is answered by whoever reads (`readers`) or by the one writer
 //! (`commit`). How a store is opened stands in `open`.
 
+mod in_force;
 mod open;
 mod port;
 mod readers;
@@ -19,6 +20,7 @@ use self::readers::Readers;
 use crate::commit::{Request, closed};
 use crate::dialect::{Read, Source};
 use crate::observer::{Observed, Observer};
+use crate::services;
 
 /// Everything, in one database of either engine.
 ///
@@ -26,6 +28,7 @@ use crate::observer::{Observed, Observer};
 pub struct SqlStore {
     source: Source,
     readers: Readers,
+    services: services::Remembered,
     requests: Sender<Request>,
     commits: Arc<AtomicU64>,
     observed: Observed,

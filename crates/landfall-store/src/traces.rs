@@ -145,10 +145,6 @@ fn signed(rows: usize) -> i64 {
 
 /// Gives 1 for a trace that was not there, 0 for one that was replaced.
 fn put(session: &Session, trace: &DecisionTrace) -> Result<i64, Fault> {
-    let replaced = session.execute(
-        "DELETE FROM traces WHERE tracking_id = $1",
-        &[trace.tracking_id.as_str().into()],
-    )?;
     let record = to_text(&TraceRecord {
         v: Version,
         tracking_id: AsText(trace.tracking_id.clone()),
@@ -175,16 +171,27 @@ fn put(session: &Session, trace: &DecisionTrace) -> Result<i64, Fault> {
             fix: finding.fix.clone(),
         }),
     })?;
-    session.execute(
+    let row = [
+        trace.tracking_id.as_str().into(),
+        trace.id_scope.as_ref().map_or("", IdScope::key).into(),
+        key_of(&trace.registration_id).into(),
+        trace.started.unix_micros().into(),
+        record.into(),
+    ];
+    let added = session.execute(
         "INSERT INTO traces (tracking_id, scope, registration_key, started, record)
-         VALUES ($1, $2, $3, $4, $5)",
-        &[
-            trace.tracking_id.as_str().into(),
-            trace.id_scope.as_ref().map_or("", IdScope::key).into(),
-            key_of(&trace.registration_id).into(),
-            trace.started.unix_micros().into(),
-            record.into(),
-        ],
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tracking_id) DO NOTHING",
+        &row,
     )?;
-    Ok(1 - signed(replaced))
+    if added == 0 {
+        session.execute(
+            "INSERT INTO traces (tracking_id, scope, registration_key, started, record)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (tracking_id) DO UPDATE SET scope = excluded.scope,
+               registration_key = excluded.registration_key, started = excluded.started,
+               record = excluded.record",
+            &row,
+        )?;
+    }
+    Ok(signed(added))
 }

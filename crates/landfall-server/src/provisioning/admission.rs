@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use landfall_core::authentication::{self, Claim, Proof, Refusal, Trust, Verdict, known_group};
 use landfall_core::clock::Timestamp;
+use landfall_core::enrollment::IndividualEnrollment;
 use landfall_core::error::Error;
-use landfall_core::exchange::Exchange;
+use landfall_core::exchange::{Action, Exchange};
 use landfall_core::linked_hub::HubRegistry;
 use landfall_core::registration::Registration;
+use landfall_core::registration::operation::Operation;
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::{ReadError, Store};
 use landfall_core::trace::Stage;
@@ -24,9 +26,11 @@ const GROUPS_INLINE: usize = 64;
 
 /// A device that was let in, with all that was read for it.
 pub(super) struct Admitted {
-    pub(super) service: ProvisioningService,
+    pub(super) service: Arc<ProvisioningService>,
     pub(super) verdict: Verdict,
     pub(super) before: Option<Registration>,
+    /// The operation that the device asks for.
+    pub(super) operation: Option<Operation>,
 }
 
 impl<S, H> Provisioning<S, H>
@@ -40,22 +44,17 @@ where
         exchange: &Exchange,
         attempt: &mut Attempt,
     ) -> Result<Admitted, Error> {
-        let store = &self.backend.store;
-        let scope = &exchange.id_scope;
-        let id = &exchange.registration_id;
-        let claim = Claim {
-            scope,
-            registration_id: id,
-            now: self.backend.clock.now(),
+        let asked = match &exchange.action {
+            Action::OperationStatus(operation) => Some(operation),
+            Action::Register { .. } | Action::StatusLookup => None,
         };
-        let unread =
-            |error: ReadError, attempt: &mut Attempt| unreadable(Stage::Service, &error, attempt);
-
-        let service = store
-            .service(scope)
+        let found = self
+            .backend
+            .store
+            .in_force(&exchange.id_scope, &exchange.registration_id, asked)
             .await
-            .map_err(|error| unread(error, attempt))?;
-        let Some(service) = service else {
+            .map_err(|error| unreadable(Stage::Service, &error, attempt))?;
+        let Some(service) = found.service else {
             attempt.stop(Stage::Service, &unknown_scope(exchange));
             return Err(Error::Unauthorized);
         };
@@ -65,70 +64,84 @@ where
             Stage::Service,
             format!("provisioning service '{}'", service.name),
         );
+        let (individual, before) = (found.individual.as_ref(), found.registration.as_ref());
+        let verdict = self
+            .judge(exchange, &service, individual, before, attempt)
+            .await?;
+        note_verdict(&verdict, attempt);
+        Ok(Admitted {
+            service,
+            verdict,
+            before: found.registration,
+            operation: found.operation,
+        })
+    }
 
+    async fn judge(
+        &self,
+        exchange: &Exchange,
+        service: &ProvisioningService,
+        individual: Option<&IndividualEnrollment>,
+        before: Option<&Registration>,
+        attempt: &mut Attempt,
+    ) -> Result<Verdict, Error> {
+        let claim = Claim {
+            scope: &exchange.id_scope,
+            registration_id: &exchange.registration_id,
+            now: self.backend.clock.now(),
+        };
         let proof = authentication::read(claim, &exchange.evidence)
             .map_err(|refusal| refused(Stage::Request, refusal, attempt))?;
-        let individual = store
-            .individual(scope, id)
-            .await
-            .map_err(|error| unread(error, attempt))?;
-        let before = store
-            .registration(scope, id)
-            .await
-            .map_err(|error| unread(error, attempt))?;
-        if individual.is_none()
-            && let Some(verdict) = self
-                .known(claim, &proof, &service, before.as_ref())
-                .await
-                .map_err(|error| unread(error, attempt))?
+        if let Some(enrollment) = individual {
+            attempt.pass(
+                Stage::Enrollment,
+                format!("individual enrollment '{}'", enrollment.registration_id),
+            );
+            // Most need nothing of what the service trusts; gathering it costs as much as the service
+            // has groups.
+            let trust = if enrollment.names_authorities() {
+                self.trusted(service, attempt).await?
+            } else {
+                Arc::default()
+            };
+            return authentication::by_individual(claim, &proof, enrollment, &trust)
+                .map_err(|refusal| refused(Stage::Attestation, refusal, attempt));
+        }
+        let known = self.known(claim, &proof, service, before).await;
+        if let Some(verdict) =
+            known.map_err(|error| unreadable(Stage::Service, &error, attempt))?
         {
             attempt.pass(
                 Stage::Enrollment,
                 "no individual enrollment; the group of before",
             );
-            return Ok(let_in(service, verdict, before, attempt));
+            return Ok(verdict);
         }
-        // Most individual enrollments need nothing of what the service trusts; gathering it costs
-        // as much as the service has groups.
-        let trust = match &individual {
-            Some(enrollment) if !enrollment.names_authorities() => Arc::default(),
-            _ => self
-                .trust
-                .of(&**store, &service)
-                .await
-                .map_err(|error| unread(error, attempt))?,
-        };
+        let trust = self.trusted(service, attempt).await?;
+        let groups = trust.symmetric().len() + trust.anchors().len();
+        attempt.pass(
+            Stage::Enrollment,
+            format!(
+                "no individual enrollment; {groups} group key(s) and certificate(s) in question"
+            ),
+        );
+        let strict = service.require_verified_chain;
+        if proof.shows_token() && trust.symmetric().len() > GROUPS_INLINE {
+            return self
+                .search(exchange, claim.now, &trust, before, strict, attempt)
+                .await;
+        }
+        authentication::by_group(claim, &proof, &trust, before, strict)
+            .map_err(|refusal| refused(Stage::Attestation, refusal, attempt))
+    }
 
-        let verdict = match &individual {
-            Some(enrollment) => {
-                attempt.pass(
-                    Stage::Enrollment,
-                    format!("individual enrollment '{}'", enrollment.registration_id),
-                );
-                authentication::by_individual(claim, &proof, enrollment, &trust)
-                    .map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?
-            }
-            None => {
-                let groups = trust.symmetric().len() + trust.anchors().len();
-                attempt.pass(Stage::Enrollment, format!("no individual enrollment; {groups} group key(s) and certificate(s) in question"));
-                let strict = service.require_verified_chain;
-                if proof.shows_token() && trust.symmetric().len() > GROUPS_INLINE {
-                    self.search(
-                        exchange,
-                        claim.now,
-                        &trust,
-                        before.as_ref(),
-                        strict,
-                        attempt,
-                    )
-                    .await?
-                } else {
-                    authentication::by_group(claim, &proof, &trust, before.as_ref(), strict)
-                        .map_err(|refusal| refused(Stage::Attestation, refusal, attempt))?
-                }
-            }
-        };
-        Ok(let_in(service, verdict, before, attempt))
+    async fn trusted(
+        &self,
+        service: &ProvisioningService,
+        attempt: &mut Attempt,
+    ) -> Result<Arc<Trust>, Error> {
+        let trust = self.trust.of(&*self.backend.store, service).await;
+        trust.map_err(|error| unreadable(Stage::Service, &error, attempt))
     }
 
     /// Holds a returning device against its own group alone, whose record is one look-up when what
@@ -194,12 +207,7 @@ where
     }
 }
 
-fn let_in(
-    service: ProvisioningService,
-    verdict: Verdict,
-    before: Option<Registration>,
-    attempt: &mut Attempt,
-) -> Admitted {
+fn note_verdict(verdict: &Verdict, attempt: &mut Attempt) {
     let note = if verdict.enabled() {
         verdict.note.clone()
     } else {
@@ -208,12 +216,7 @@ fn let_in(
     attempt.pass(Stage::Attestation, note);
     attempt.course().judged(Judged::Accepted);
     if !verdict.enabled() {
-        attempt.note_finding(&disabled(&verdict));
-    }
-    Admitted {
-        service,
-        verdict,
-        before,
+        attempt.note_finding(&disabled(verdict));
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn sign_of_life(session: &Session, now: Timestamp) -> Result<(), Faul
     Ok(())
 }
 
-fn hold(session: &Session, guard: &Guard) -> Result<(), Fault> {
+/// Holds a guard.
+pub(super) fn hold(session: &Session, guard: &Guard) -> Result<(), Fault> {
     match guard {
         Guard::Individual(scope, id, expect) => {
             enrollments::guard_individual(session, scope, id, expect)

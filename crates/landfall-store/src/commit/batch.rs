@@ -1,6 +1,9 @@
-//! Many devices' registrations at once, on PostgreSQL: one question for all that they rest on, then one
-//! statement for each table. A registration that does not hold is left out, and costs the others nothing.
-//! When a statement fails the whole group is carried out again one by one, which finds out whose fault it is.
+//! Many devices' registrations without a savepoint for each. On PostgreSQL one question for all that they rest
+//! on, then one statement for each table; on SQLite (`in_turn`) one after the other. A registration that does
+//! not hold is left out, and costs the others nothing. When a statement fails the whole group is carried out
+//! again one by one, which finds out whose fault it is.
+
+mod in_turn;
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,41 +38,22 @@ const STANDING: &str =
 /// Two texts that name a record: scope and key, or hub and device.
 type Key<'a> = (&'a str, &'a str);
 
-/// How many of the first requests are registrations that can be carried out at once: none that any other of
-/// them touches too.
+/// How many of the first requests are registrations that can be carried out together: on PostgreSQL, none
+/// that touches what another of them touches.
 pub(super) fn length(session: &Session, requests: &[Request]) -> usize {
     if let Session::Sqlite(_) = session {
-        return 0;
+        return in_turn::length(requests);
     }
     let mut touched = HashSet::new();
     for (at, request) in requests.iter().enumerate() {
-        let fits = match request {
-            Request::Change(change, _) => {
-                is_registration(change) && keys(change).all(|key| touched.insert(key))
-            }
-            _ => false,
-        };
+        let fits = request
+            .registration()
+            .is_some_and(|change| keys(change).all(|key| touched.insert(key)));
         if !fits {
             return at;
         }
     }
     requests.len()
-}
-
-fn is_registration(change: &Change<HubWrite>) -> bool {
-    let guards = change
-        .guards
-        .iter()
-        .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
-    let writes = change
-        .writes
-        .iter()
-        .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
-    let hub_writes = change
-        .hub_writes
-        .iter()
-        .all(|write| matches!(write, HubWrite::PutDevice(..)));
-    change.author.is_none() && guards && writes && hub_writes
 }
 
 /// The records that a registration writes, by table.
@@ -287,7 +271,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Carries out registrations of which no two touch the same record; gives what came of each.
+/// Carries out the registrations of a `length`; gives what came of each.
 ///
 /// # Errors
 /// What undid the whole group.
@@ -296,13 +280,10 @@ pub(super) fn carry_out(
     sealer: &Sealer,
     requests: &[Request],
 ) -> Result<Vec<Result<(), CommitError>>, Fault> {
-    let changes: Vec<&Change<HubWrite>> = requests
-        .iter()
-        .filter_map(|request| match request {
-            Request::Change(change, _) => Some(&**change),
-            _ => None,
-        })
-        .collect();
+    let changes: Vec<&Change<HubWrite>> = requests.iter().filter_map(Request::change).collect();
+    if let Session::Sqlite(_) = session {
+        return in_turn::carry_out(session, sealer, &changes);
+    }
     let standing = Standing::read(session, &changes)?;
     let mut rows = Rows::default();
     let mut outcomes = Vec::with_capacity(changes.len());

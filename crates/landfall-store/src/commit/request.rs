@@ -72,6 +72,29 @@ pub(super) enum Done {
 pub(super) type Outcome = Result<Done, CommitError>;
 
 impl Request {
+    /// The change that is asked for, if one is.
+    pub(super) fn change(&self) -> Option<&Change<HubWrite>> {
+        match self {
+            Request::Change(change, _) => Some(change),
+            _ => None,
+        }
+    }
+
+    /// The change of a device that registers and takes nothing away: it writes over no more than one record
+    /// of a table.
+    pub(super) fn registration(&self) -> Option<&Change<HubWrite>> {
+        let change = self.change().filter(|change| is_of_a_device(change))?;
+        let puts = change
+            .hub_writes
+            .iter()
+            .all(|write| matches!(write, HubWrite::PutDevice(..)));
+        let registrations = change
+            .writes
+            .iter()
+            .filter(|write| matches!(write, Write::PutRegistration(..)));
+        (puts && change.hub_writes.len() < 2 && registrations.count() < 2).then_some(change)
+    }
+
     /// Gives the caller its answer. One that went away needs none.
     pub(super) fn answer(self, outcome: Outcome) {
         match self {
@@ -118,21 +141,7 @@ pub(super) fn removes_traces(request: &Request) -> bool {
 /// too, and on their enrollments, which operators change; what operators do rests on anything.
 pub(super) fn turn(group: &[Request]) -> Turn {
     let of_devices = |request: &Request| match request {
-        Request::Change(change, _) => {
-            let guards = change
-                .guards
-                .iter()
-                .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
-            let writes = change
-                .writes
-                .iter()
-                .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
-            let hub_writes = change
-                .hub_writes
-                .iter()
-                .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
-            change.author.is_none() && guards && writes && hub_writes
-        }
+        Request::Change(change, _) => is_of_a_device(change),
         Request::Many(..) => false,
         _ => true,
     };
@@ -141,6 +150,22 @@ pub(super) fn turn(group: &[Request]) -> Turn {
     } else {
         Turn::Alone
     }
+}
+
+fn is_of_a_device(change: &Change<HubWrite>) -> bool {
+    let guards = change
+        .guards
+        .iter()
+        .all(|guard| matches!(guard, Guard::Individual(..) | Guard::Group(..)));
+    let writes = change
+        .writes
+        .iter()
+        .all(|write| matches!(write, Write::PutRegistration(..) | Write::PutOperation(..)));
+    let hub_writes = change
+        .hub_writes
+        .iter()
+        .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
+    change.author.is_none() && guards && writes && hub_writes
 }
 
 /// How many requests one counts for, by what it adds to the write-ahead log.

@@ -193,6 +193,15 @@ impl Session {
         self.first(&read.sql, &read.values, |row| (read.decode)(row, sealer))
     }
 
+    /// The first row of a read, made into something else than the read makes of it.
+    pub(crate) fn first_of<T, U>(
+        &self,
+        read: &Read<'_, T>,
+        decode: impl FnOnce(&Row<'_>) -> Result<U, Fault>,
+    ) -> Result<Option<U>, Fault> {
+        self.first(&read.sql, &read.values, decode)
+    }
+
     /// Begins a group of writes. SQLite has one turn, and whoever writes has it alone.
     pub(crate) fn begin(&self, turn: Turn) -> Result<(), Fault> {
         match self {

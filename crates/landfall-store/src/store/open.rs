@@ -205,6 +205,7 @@ impl Opening {
         Ok(SqlStore {
             source: self.source.clone(),
             readers: readers.map_err(|fault| self.source.unavailable(fault))?,
+            services: crate::services::Remembered::default(),
             requests,
             commits: Arc::clone(&self.commits),
             observed: self.observed.clone(),

@@ -15,7 +15,7 @@ use landfall_core::registration::Registration;
 use landfall_core::registration::operation::Operation;
 use landfall_core::service::ProvisioningService;
 use landfall_core::store::{
-    Change, CommitError, Contents, Expect, Kept, ReadError, Selection, Store,
+    Change, CommitError, Contents, Expect, InForce, Kept, ReadError, Selection, Store,
 };
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::audit::HubRecord;
@@ -85,6 +85,17 @@ impl Store for SqlStore {
 
     async fn service(&self, scope: &IdScope) -> Result<Option<ProvisioningService>, ReadError> {
         self.one(&services::one(scope)).await
+    }
+
+    async fn in_force(
+        &self,
+        scope: &IdScope,
+        id: &RegistrationId,
+        operation: Option<&OperationId>,
+    ) -> Result<InForce, ReadError> {
+        self.readers
+            .in_force(&self.services, scope, id, operation)
+            .await
     }
 
     async fn contents(&self, scope: &IdScope) -> Result<Contents, ReadError> {

@@ -74,7 +74,7 @@ impl Readers {
     }
 }
 
-fn unread(fault: Fault) -> ReadError {
+pub(super) fn unread(fault: Fault) -> ReadError {
     ReadError(fault.to_string())
 }
 
@@ -82,7 +82,7 @@ fn unread(fault: Fault) -> ReadError {
 pub(super) struct Files {
     path: PathBuf,
     place: Place,
-    sealer: Arc<Sealer>,
+    pub(super) sealer: Arc<Sealer>,
     idle: Mutex<Vec<Session>>,
 }
 
@@ -92,7 +92,8 @@ impl Files {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Session) -> Result<T, Fault>) -> Result<T, ReadError> {
+    /// Gives `work` a connection.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Session) -> Result<T, Fault>) -> Result<T, ReadError> {
         let idle = self.idle().pop();
         let session = match idle {
             Some(session) => Ok(session),

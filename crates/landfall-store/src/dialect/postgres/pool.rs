@@ -84,6 +84,40 @@ impl Pool {
             .collect()
     }
 
+    /// Asks several questions, with one wait for all answers.
+    pub(crate) async fn together<A, B, C, D>(
+        &self,
+        first: &Read<'_, A>,
+        second: &Read<'_, B>,
+        third: &Read<'_, C>,
+        fourth: Option<&Read<'_, D>>,
+    ) -> Result<Together, Fault> {
+        let ask = || async {
+            let client = self.0.get().await.map_err(unconnected)?;
+            let asked = patience::within(PATIENCE, async {
+                let fourth = async {
+                    match fourth {
+                        Some(fourth) => answer(&client, fourth).await,
+                        None => Ok(Vec::new()),
+                    }
+                };
+                tokio::try_join!(
+                    answer(&client, first),
+                    answer(&client, second),
+                    answer(&client, third),
+                    fourth
+                )
+            })
+            .await;
+            given_back(client, asked)
+        };
+        let (first, second, third, fourth) = match ask().await {
+            Err(Fault::Lost(_)) => ask().await?,
+            answers => answers?,
+        };
+        Ok(Together([first, second, third, fourth]))
+    }
+
     /// Asks; a second time when the connection was lost, since one that lay idle may have been lost long
     /// ago, and a question changes nothing.
     async fn rows<T>(&self, read: &Read<'_, T>) -> Result<Vec<PostgresRow>, Fault> {
@@ -95,25 +129,48 @@ impl Pool {
 
     async fn ask<T>(&self, read: &Read<'_, T>) -> Result<Vec<PostgresRow>, Fault> {
         let client = self.0.get().await.map_err(unconnected)?;
-        let asked = patience::within(PATIENCE, async {
-            // What depends on the query has too many forms to keep them all prepared.
-            let statement = match &read.sql {
-                std::borrow::Cow::Borrowed(fixed) => client.prepare_cached(fixed).await?,
-                std::borrow::Cow::Owned(made) => client.prepare(made).await?,
-            };
-            client.query(&statement, &parameters(&read.values)).await
-        })
-        .await;
-        if asked.is_err() {
-            // It is not given back.
-            drop(Object::take(client));
-        }
-        asked
+        let asked = patience::within(PATIENCE, answer(&client, read)).await;
+        given_back(client, asked)
     }
 
     /// Closes all that are open; whatever is asked afterwards is refused.
     pub(crate) fn close(&self) {
         self.0.close();
+    }
+}
+
+async fn answer<T>(
+    client: &Object,
+    read: &Read<'_, T>,
+) -> Result<Vec<PostgresRow>, tokio_postgres::Error> {
+    // What depends on the query has too many forms to keep them all prepared.
+    let statement = match &read.sql {
+        std::borrow::Cow::Borrowed(fixed) => client.prepare_cached(fixed).await?,
+        std::borrow::Cow::Owned(made) => client.prepare(made).await?,
+    };
+    client.query(&statement, &parameters(&read.values)).await
+}
+
+/// Gives a connection back, unless it failed.
+fn given_back<T>(client: Object, asked: Result<T, Fault>) -> Result<T, Fault> {
+    if asked.is_err() {
+        drop(Object::take(client));
+    }
+    asked
+}
+
+/// The answers to several questions, in their order.
+pub(crate) struct Together([Vec<PostgresRow>; 4]);
+
+impl Together {
+    /// The first row of an answer.
+    pub(crate) fn first<T>(
+        &self,
+        question: usize,
+        decode: impl FnOnce(&Row<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let row = self.0.get(question).and_then(|rows| rows.first());
+        row.map(|row| decode(&Row::Postgres(row))).transpose()
     }
 }
 
