@@ -187,10 +187,10 @@ async fn change(
     };
     let scope = service.id_scope.clone();
     let operation = Operation {
-        id: OperationId::draw(entropy),
+        id: OperationId::draw(now, entropy),
         id_scope: scope.clone(),
         registration_id: registration_id.clone(),
-        tracking_id: TrackingId::draw(entropy),
+        tracking_id: TrackingId::draw(now, entropy),
         progress: Progress::Finished(Box::new(registration.clone())),
         created: now,
         updated: now,

@@ -43,7 +43,7 @@ impl Origin {
         Origin {
             at,
             address: None,
-            tracking_id: TrackingId::draw(entropy),
+            tracking_id: TrackingId::draw(at, entropy),
         }
     }
 

@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clock::{Entropy, uuid};
+use crate::clock::{Entropy, Timestamp, uuid, uuid_of_time};
 use crate::secret::repeated;
 
 /// Characters of a text that is no id that a message repeats.
@@ -280,18 +280,17 @@ exact_id!(
 );
 
 impl OperationId {
-    /// Draws a new operation id in the form that the cloud service was seen to use.
-    pub fn draw(entropy: &dyn Entropy) -> Self {
-        let mut prefix = [0_u8; 8];
-        entropy.fill(&mut prefix);
-        OperationId(format!("5.{:016x}.{}", u64::from_be_bytes(prefix), uuid(entropy)).into())
+    /// Draws a new operation id in the form that the cloud service was seen to use: a number, 16 hex
+    /// digits, here of `now` in microseconds, and a UUID.
+    pub fn draw(now: Timestamp, entropy: &dyn Entropy) -> Self {
+        OperationId(format!("5.{:016x}.{}", now.unix_micros(), uuid(entropy)).into())
     }
 }
 
 impl TrackingId {
-    /// Draws a new tracking id, a UUID.
-    pub fn draw(entropy: &dyn Entropy) -> Self {
-        TrackingId(uuid(entropy).into())
+    /// Draws a new tracking id, a UUID that begins with `now`.
+    pub fn draw(now: Timestamp, entropy: &dyn Entropy) -> Self {
+        TrackingId(uuid_of_time(now, entropy).into())
     }
 }
 

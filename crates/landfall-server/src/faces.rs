@@ -62,13 +62,14 @@ impl<S: HubStore> Faces for AllFaces<S> {
     }
 
     fn unreadable_head(&self, peer: SocketAddr) -> Reply {
-        let tracking = TrackingId::draw(&*self.backend.entropy);
+        let now = self.backend.clock.now();
+        let tracking = TrackingId::draw(now, &*self.backend.entropy);
         tracing::info!(tracking_id = %tracking, %peer, "the head of a request could not be read");
         let error = Error::Unreadable(
             "The head of the request cannot be read: send HTTP/1.1, with fewer or shorter headers."
                 .to_owned(),
         );
-        let reply = fault::reply(&error, &tracking, self.backend.clock.now());
+        let reply = fault::reply(&error, &tracking, now);
         self.count(Face::Nobody, Method::Other, &reply);
         reply
     }
@@ -245,10 +246,11 @@ impl<S: HubStore> AllFaces<S> {
 
     /// One request of an operator, as of now.
     fn origin(&self, peer: SocketAddr) -> Origin {
+        let at = self.backend.clock.now();
         Origin {
-            at: self.backend.clock.now(),
+            at,
             address: Some(peer.ip().to_canonical()),
-            tracking_id: TrackingId::draw(&*self.backend.entropy),
+            tracking_id: TrackingId::draw(at, &*self.backend.entropy),
         }
     }
 

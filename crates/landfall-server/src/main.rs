@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// A registration makes hundreds of short-lived pieces of memory, and an import gives back what it took
+/// (docs/decisions/0011-allocator.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     landfall_server::command::main()
 }

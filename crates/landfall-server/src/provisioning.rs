@@ -99,9 +99,8 @@ where
             Action::OperationStatus(id) => {
                 attempt.about(id);
                 let admitted = self.admit(exchange, attempt).await?;
-                let own = |operation: &Operation| {
-                    operation.registration_id == exchange.registration_id
-                };
+                let own =
+                    |operation: &Operation| operation.registration_id == exchange.registration_id;
                 let found = admitted.operation.filter(own);
                 found.map(Answer::Operation).ok_or_else(|| {
                     let finding = findings::unknown_operation(&exchange.registration_id, id);
@@ -174,7 +173,7 @@ where
             admitted.before.clone(),
         );
         let operation = Operation::begin(
-            OperationId::draw(&*self.backend.entropy),
+            OperationId::draw(now, &*self.backend.entropy),
             exchange.id_scope.clone(),
             exchange.registration_id.clone(),
             attempt.tracking_id().clone(),

@@ -94,7 +94,7 @@ where
         .into_iter()
         .filter(|operation| now.since(operation.updated) >= grace)
     {
-        let tracking_id = TrackingId::draw(&*backend.entropy);
+        let tracking_id = TrackingId::draw(now, &*backend.entropy);
         let mut attempt = Attempt::begin(tracking_id, "worker", String::new(), now);
         attempt.asked(
             "resume",

@@ -1,6 +1,8 @@
 //! Every public path, written once. A path is split, percent-decoded segment by segment, and
 //! matched without case on its fixed segments; methods are judged by the face that it belongs to.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// The face that a path belongs to, with what the path names. Ids are decoded, not yet parsed.
@@ -196,19 +198,15 @@ pub fn parse(path: &str) -> Option<Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let segments = path
         .split('/')
-        .map(|segment| {
-            percent_decode_str(segment)
-                .decode_utf8()
-                .map(|text| text.into_owned())
-        })
-        .collect::<Result<Vec<_>, _>>()
+        .map(|segment| percent_decode_str(segment).decode_utf8())
+        .collect::<Result<Vec<Cow<'_, str>>, _>>()
         .ok()?;
-    let lower: Vec<String> = segments
-        .iter()
-        .map(|segment| segment.to_ascii_lowercase())
-        .collect();
-    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let at = |index: usize| segments.get(index).cloned().unwrap_or_default();
+    let lower: Vec<Cow<'_, str>> = segments.iter().map(lower_case).collect();
+    let lower: Vec<&str> = lower.iter().map(|segment| &**segment).collect();
+    let at = |index: usize| {
+        let segment = segments.get(index);
+        segment.map(|text| text.to_string()).unwrap_or_default()
+    };
 
     let route = match lower.as_slice() {
         ["enrollments", ..] => Route::Service(collection(Collection::Individuals, &lower, &at)?),
@@ -230,6 +228,15 @@ pub fn parse(path: &str) -> Option<Route> {
         _ => return None,
     };
     Some(route)
+}
+
+/// Most paths are lower case as they come.
+fn lower_case<'a>(segment: &'a Cow<'_, str>) -> Cow<'a, str> {
+    if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(segment.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(segment)
+    }
 }
 
 fn collection(

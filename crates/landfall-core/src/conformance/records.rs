@@ -296,10 +296,10 @@ impl<'e> Samples<'e> {
     ) -> Operation {
         let at = NOW.plus(std::time::Duration::from_secs(second));
         Operation {
-            id: OperationId::draw(self.entropy),
+            id: OperationId::draw(at, self.entropy),
             id_scope: scope.clone(),
             registration_id: registration_id(id),
-            tracking_id: TrackingId::draw(self.entropy),
+            tracking_id: TrackingId::draw(at, self.entropy),
             progress,
             created: at,
             updated: at,
@@ -308,7 +308,7 @@ impl<'e> Samples<'e> {
 
     /// A fresh tracking id.
     pub fn tracking_id(&self) -> TrackingId {
-        TrackingId::draw(self.entropy)
+        TrackingId::draw(NOW, self.entropy)
     }
 }
 

@@ -49,8 +49,8 @@ where
 {
     /// Answers one HTTPS request.
     pub async fn answer_https(&self, incoming: Incoming<'_>) -> Reply {
-        let tracking_id = TrackingId::draw(&*self.backend.entropy);
         let now = self.backend.clock.now();
+        let tracking_id = TrackingId::draw(now, &*self.backend.entropy);
         let mut attempt = Attempt::begin(tracking_id, "https", incoming.peer.to_string(), now);
         let (asked, action, scope, id) = match incoming.route {
             DeviceRoute::Register(scope, id) => (Asked::Register, "register", scope, id),

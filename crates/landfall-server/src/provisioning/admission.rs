@@ -108,9 +108,7 @@ where
                 .map_err(|refusal| refused(Stage::Attestation, refusal, attempt));
         }
         let known = self.known(claim, &proof, service, before).await;
-        if let Some(verdict) =
-            known.map_err(|error| unreadable(Stage::Service, &error, attempt))?
-        {
+        if let Some(verdict) = known.map_err(|error| unreadable(Stage::Service, &error, attempt))? {
             attempt.pass(
                 Stage::Enrollment,
                 "no individual enrollment; the group of before",

@@ -164,7 +164,12 @@ impl House {
 
     fn attempt(&self) -> Attempt {
         let now = self.provisioning.backend.clock.now();
-        Attempt::begin(TrackingId::draw(&SystemEntropy), "test", String::new(), now)
+        Attempt::begin(
+            TrackingId::draw(now, &SystemEntropy),
+            "test",
+            String::new(),
+            now,
+        )
     }
 
     async fn write(&self, write: Write) {
@@ -214,10 +219,10 @@ impl House {
             before,
         };
         let operation = Operation::begin(
-            OperationId::draw(&SystemEntropy),
+            OperationId::draw(now, &SystemEntropy),
             scope(),
             id(),
-            TrackingId::draw(&SystemEntropy),
+            TrackingId::draw(now, &SystemEntropy),
             admission,
             now,
         );

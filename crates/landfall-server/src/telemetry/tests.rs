@@ -42,8 +42,8 @@ impl Bench {
     }
 
     fn attempt(&self) -> Attempt {
-        let tracking_id = TrackingId::draw(&SystemEntropy);
         let now = self.backend.clock.now();
+        let tracking_id = TrackingId::draw(now, &SystemEntropy);
         let mut attempt = Attempt::begin(tracking_id, "https", "127.0.0.1:1".to_owned(), now);
         attempt.asked("register", "0neA", "dev");
         attempt
@@ -161,8 +161,8 @@ async fn the_log_says_once_how_many_traces_were_dropped() {
     let bench = Bench::new();
     // The writer has no turn before the first wait, so its queue is full by then.
     for _ in 0..QUEUE + 3 {
-        let id = TrackingId::draw(&*bench.backend.entropy);
         let now = bench.backend.clock.now();
+        let id = TrackingId::draw(now, &*bench.backend.entropy);
         bench
             .traces
             .keep(Attempt::begin(id, "https", "peer".to_owned(), now));

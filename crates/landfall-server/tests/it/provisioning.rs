@@ -193,8 +193,8 @@ impl Road {
     }
 
     fn attempt(&self) -> Attempt {
-        let tracking_id = TrackingId::draw(&*self.bench.backend.entropy);
         let now = self.bench.backend.clock.now();
+        let tracking_id = TrackingId::draw(now, &*self.bench.backend.entropy);
         let mut attempt = Attempt::begin(tracking_id, "test", String::new(), now);
         attempt.asked("register", SCOPE, "");
         attempt

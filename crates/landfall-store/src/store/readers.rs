@@ -93,7 +93,10 @@ impl Files {
     }
 
     /// Gives `work` a connection.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&Session) -> Result<T, Fault>) -> Result<T, ReadError> {
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Fault>,
+    ) -> Result<T, ReadError> {
         let idle = self.idle().pop();
         let session = match idle {
             Some(session) => Ok(session),

@@ -58,10 +58,10 @@ async fn write_down(road: &Road, cut: Cut) -> OperationId {
         before: store.registration(&scope, &id).await.expect("a read"),
     };
     let operation = Operation::begin(
-        OperationId::draw(entropy),
+        OperationId::draw(now, entropy),
         scope.clone(),
         id,
-        TrackingId::draw(entropy),
+        TrackingId::draw(now, entropy),
         admission,
         now,
     );

@@ -266,8 +266,8 @@ impl Road {
 
     /// One registration from an address: what came of it, and the notes of its trace.
     async fn from(&self, address: &str, visitor: &Visitor) -> (Result<(), Error>, Vec<String>) {
-        let tracking_id = TrackingId::draw(&*self.bench.backend.entropy);
         let now = self.bench.backend.clock.now();
+        let tracking_id = TrackingId::draw(now, &*self.bench.backend.entropy);
         let mut attempt = Attempt::begin(tracking_id, "test", format!("{address}:1024"), now);
         attempt.asked("register", SCOPE, "");
         let action = Action::Register { payload: None };
