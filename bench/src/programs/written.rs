@@ -7,8 +7,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use landfall_core::clock::Clock as _;
 use landfall_core::id::{OperationId, TrackingId};
-use landfall_server::time::SystemEntropy;
+use landfall_server::time::{SystemClock, SystemEntropy};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -89,13 +90,17 @@ impl Pattern {
         })
     }
 
-    /// The rows of one more registration. Its operation and its traces have random ids, as Landfall's have.
+    /// The rows of one more registration. Its operation and its traces have ids of their own, as Landfall's have.
     fn repeated(&self, number: i64, traces: usize) -> Rows {
         let id = Value::Text(format!("device-{number:08}"));
-        let operation = OperationId::draw(&SystemEntropy).as_str().to_owned();
+        let operation = OperationId::draw(SystemClock.now(), &SystemEntropy)
+            .as_str()
+            .to_owned();
         let (operation, now) = (Value::Text(operation), Value::Integer(number));
         let trace = |_| {
-            let tracking = TrackingId::draw(&SystemEntropy).as_str().to_owned();
+            let tracking = TrackingId::draw(SystemClock.now(), &SystemEntropy)
+                .as_str()
+                .to_owned();
             let own = [
                 (0, Value::Text(tracking)),
                 (2, id.clone()),

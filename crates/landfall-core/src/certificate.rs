@@ -15,7 +15,7 @@ pub(crate) mod forge;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -83,6 +83,9 @@ struct Read {
     der: Box<[u8]>,
     sha256: [u8; 32],
     facts: Facts,
+    /// The SHA-256 of the certificate whose key was found to have made the signature: to find it again costs
+    /// what half a registration does, and a device's chain is looked at for every poll.
+    signed_by: OnceLock<[u8; 32]>,
 }
 
 impl Certificate {
@@ -104,6 +107,7 @@ impl Certificate {
             der: der.into(),
             sha256,
             facts,
+            signed_by: OnceLock::new(),
         })))
     }
 

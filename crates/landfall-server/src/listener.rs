@@ -36,6 +36,7 @@ use unheaded::Exchanging;
 use crate::metrics::label::NoHandshake;
 use crate::stop::Stop;
 use crate::time::{self, Stopwatch};
+use crate::tls::peer_chain;
 
 /// The chain of a TLS session, leaf first, as it was sent.
 pub type Chain = Arc<[Result<Certificate, CertificateError>]>;
@@ -144,7 +145,7 @@ async fn connection<F: Faces>(
     let Some(stream) = handshake(stream, peer, tls, slot).await else {
         return;
     };
-    let chain: Chain = crate::tls::peer_chain(stream.get_ref().1).into();
+    let chain: Chain = peer_chain(stream.get_ref().1, slot.issuers()).into();
     let heard = stop.clone();
     let service = service_fn(|request| {
         let (faces, chain, stop) = (Arc::clone(&faces), Arc::clone(&chain), heard.clone());

@@ -5,6 +5,7 @@
 
 mod any_client;
 mod certified;
+mod issuers;
 #[cfg(test)]
 pub(crate) mod test_chains;
 
@@ -14,12 +15,14 @@ use arc_swap::ArcSwap;
 use landfall_core::certificate::{Certificate, CertificateError};
 use landfall_core::clock::Timestamp;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, SignatureScheme};
 
 pub use any_client::AnyClient;
 pub use certified::{IdentityError, Judged, carries, certificates, certified_key, judged};
+pub use issuers::Issuers;
 
 /// The provider of all cryptography in TLS.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -104,13 +107,16 @@ pub fn server_config(identity: Arc<ServerIdentity>) -> Result<ServerConfig, rust
 }
 
 /// The chain the client showed, leaf first, exactly as it was sent. Empty when it showed none.
-pub fn peer_chain(connection: &ServerConnection) -> Vec<Result<Certificate, CertificateError>> {
-    connection
-        .peer_certificates()
-        .unwrap_or_default()
-        .iter()
-        .map(|link| Certificate::from_der(link.as_ref()))
-        .collect()
+pub fn peer_chain(
+    connection: &ServerConnection,
+    issuers: &Issuers,
+) -> Vec<Result<Certificate, CertificateError>> {
+    let shown = connection.peer_certificates().unwrap_or_default();
+    let read = |(place, link): (usize, &CertificateDer<'_>)| match place {
+        0 => Certificate::from_der(link.as_ref()),
+        _ => issuers.read(link.as_ref()),
+    };
+    shown.iter().enumerate().map(read).collect()
 }
 
 #[cfg(test)]

@@ -102,8 +102,20 @@ pub(crate) fn key_strength(certificate: &Certificate) -> Result<(), KeyFault> {
     kind_of(certificate).map(drop)
 }
 
-/// Whether `signer`'s key made the signature on `signed`. Looks at nothing else of either.
+/// Whether `signer`'s key made the signature on `signed`. Looks at nothing else of either. That it did is
+/// remembered with `signed`, for as long as somebody holds it: neither of the two ever changes.
 pub(crate) fn verify(signed: &Certificate, signer: &Certificate) -> Result<(), SignatureFault> {
+    let known = &signed.0.signed_by;
+    if known.get() == Some(signer.sha256()) {
+        return Ok(());
+    }
+    find_out(signed, signer)?;
+    // The first signer that is found stays; a second one of the same key is found out each time.
+    known.get_or_init(|| *signer.sha256());
+    Ok(())
+}
+
+fn find_out(signed: &Certificate, signer: &Certificate) -> Result<(), SignatureFault> {
     let signature = &signed.facts().signed;
     if !signature.algorithm_repeated {
         return Err(SignatureFault::TwoAlgorithms);

@@ -265,6 +265,31 @@ fn certificates_are_equal_by_their_der_alone() {
 }
 
 #[test]
+fn a_signature_that_was_found_counts_for_its_signer_alone() {
+    let (ours, theirs) = (
+        Forge::ca("root").self_signed(),
+        Forge::ca("root").self_signed(),
+    );
+    let key = key();
+    let der = Forge::leaf("dev1").der(&key, &cn("root"), &ours.key);
+    let leaf = Certificate::from_der(&der).expect("a leaf");
+    for _ in 0..3 {
+        assert_eq!(
+            leaf.signed_by(&theirs.certificate),
+            Err(SignatureFault::Mismatch)
+        );
+        assert_eq!(leaf.signed_by(&ours.certificate), Ok(()));
+    }
+    // What is remembered of one certificate says nothing of a copy with another signature.
+    let forged = Forge::leaf("dev1").der(&key, &cn("root"), &theirs.key);
+    let forged = Certificate::from_der(&forged).expect("a leaf");
+    assert_eq!(
+        forged.signed_by(&ours.certificate),
+        Err(SignatureFault::Mismatch)
+    );
+}
+
+#[test]
 fn debug_shows_thumbprint_and_subject_only() {
     let made = Forge::leaf("dev1").self_signed().certificate;
     assert_eq!(

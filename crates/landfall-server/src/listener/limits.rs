@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::metrics::connections::ConnectionCounts;
+use crate::tls::Issuers;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +99,7 @@ pub struct Slots {
     limits: Limits,
     taken: Arc<Mutex<Taken>>,
     counts: Arc<ConnectionCounts>,
+    issuers: Arc<Issuers>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +122,7 @@ impl Slots {
             limits,
             taken: Arc::default(),
             counts: Arc::default(),
+            issuers: Arc::default(),
         }
     }
 
@@ -167,6 +170,11 @@ impl Slot {
     /// What is counted of all connections.
     pub(super) fn counts(&self) -> &ConnectionCounts {
         &self.slots.counts
+    }
+
+    /// The certificates above the leaf that were shown over any of them.
+    pub(super) fn issuers(&self) -> &Issuers {
+        &self.slots.issuers
     }
 }
 
