@@ -34,7 +34,8 @@ pub enum Expect {
 /// One write of a provisioning service's records.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Make or replace a provisioning service, by id scope.
+    /// Make or replace a provisioning service, by id scope. A changed one comes with another etag: a store
+    /// may go on with what it read as long as etag and trust version stand.
     PutService(Box<ProvisioningService>, Expect),
     /// Remove a provisioning service and everything in it.
     DeleteService(IdScope, Expect),

@@ -1,5 +1,6 @@
 //! Registering again: what a device keeps, takes along or loses.
 
+use landfall_core::id::Etag;
 use landfall_core::store::{Expect, Store, Write};
 use landfall_hub::device::DeviceAuthentication;
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
@@ -107,6 +108,7 @@ async fn a_device_that_never_moves_fails_once_its_hub_is_unlinked() {
     service
         .linked_hubs
         .retain(|hub| hub.host_name.as_str() != HUBS[0]);
+    service.etag = Etag::draw(&*road.bench.backend.entropy);
     road.bench
         .write(Write::PutService(Box::new(service), Expect::Present))
         .await;
