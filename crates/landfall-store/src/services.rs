@@ -1,7 +1,6 @@
 //! Provisioning services: rows, reads and writes. Their policies' keys are sealed.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod remembered;
 
 use landfall_core::enrollment::AllocationPolicy;
 use landfall_core::id::{Etag, IdScope, PolicyName, ServiceName};
@@ -16,6 +15,7 @@ use crate::expectation::meets;
 use crate::linked_hubs::LinkedHubRecord;
 use crate::record::{AsText, KeysRecord, Micros, Version, from_text, id, open, seal, to_text};
 use crate::secret::Sealer;
+pub(crate) use remembered::Remembered;
 
 const TABLE: &str = "services";
 
@@ -139,44 +139,6 @@ pub(crate) fn one(scope: &IdScope) -> Read<'_, ProvisioningService> {
         vec![scope.key().into()],
         decode,
     )
-}
-
-/// Services as they were read last. A row with the same etag and trust version says the same: whoever changes
-/// a service draws a new etag.
-#[derive(Default)]
-pub(crate) struct Remembered(Mutex<HashMap<String, (String, i64, Arc<ProvisioningService>)>>);
-
-impl Remembered {
-    /// Most services that are remembered.
-    const MOST: usize = 256;
-
-    /// The service of a row of [`one`].
-    pub(crate) fn read(
-        &self,
-        row: &Row<'_>,
-        sealer: &Sealer,
-    ) -> Result<Arc<ProvisioningService>, Fault> {
-        let (scope, etag, trust_version) = (row.text(0)?, row.text(1)?, row.integer(2)?);
-        if let Some((kept_etag, kept_version, service)) = self.lock().get(scope)
-            && kept_etag == etag
-            && *kept_version == trust_version
-        {
-            return Ok(Arc::clone(service));
-        }
-        let service = Arc::new(decode(row, sealer)?);
-        let mut remembered = self.lock();
-        if remembered.len() >= Self::MOST {
-            remembered.clear();
-        }
-        let kept = (etag.to_owned(), trust_version, Arc::clone(&service));
-        remembered.insert(scope.to_owned(), kept);
-        Ok(service)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (String, i64, Arc<ProvisioningService>)>> {
-        // A map of whole entries cannot be left half-changed by a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn decode(row: &Row<'_>, sealer: &Sealer) -> Result<ProvisioningService, Fault> {

@@ -201,7 +201,7 @@ pub fn parse(path: &str) -> Option<Route> {
         .map(|segment| percent_decode_str(segment).decode_utf8())
         .collect::<Result<Vec<Cow<'_, str>>, _>>()
         .ok()?;
-    let lower: Vec<Cow<'_, str>> = segments.iter().map(lower_case).collect();
+    let lower: Vec<Cow<'_, str>> = segments.iter().map(|segment| lower_case(segment)).collect();
     let lower: Vec<&str> = lower.iter().map(|segment| &**segment).collect();
     let at = |index: usize| {
         let segment = segments.get(index);
@@ -231,7 +231,7 @@ pub fn parse(path: &str) -> Option<Route> {
 }
 
 /// Most paths are lower case as they come.
-fn lower_case<'a>(segment: &'a Cow<'_, str>) -> Cow<'a, str> {
+fn lower_case(segment: &str) -> Cow<'_, str> {
     if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(segment.to_ascii_lowercase())
     } else {
