@@ -29,8 +29,11 @@ use crate::secret::Sealer;
 
 /// Writes a record as the text that is kept.
 pub(crate) fn to_text<T: Serialize>(record: &T) -> Result<String, Fault> {
-    serde_json::to_string(record)
-        .map_err(|e| Fault::Record(format!("a record cannot be kept: {e}")))
+    let kept = |e: &dyn fmt::Display| Fault::Record(format!("a record cannot be kept: {e}"));
+    // Room for most, so that none is copied while it grows.
+    let mut text = Vec::with_capacity(1536);
+    serde_json::to_writer(&mut text, record).map_err(|e| kept(&e))?;
+    String::from_utf8(text).map_err(|e| kept(&e))
 }
 
 /// Reads a record back; `what` names it when it cannot be read.

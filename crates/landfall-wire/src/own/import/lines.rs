@@ -1,6 +1,8 @@
 //! Lines out of bytes, as they arrive: each with its number, none longer than may be, in batches
 //! that are cut off when they are large enough. What a line means is not known here.
 
+use std::io::BufRead as _;
+
 use super::LONGEST_LINE;
 
 /// Lines and bytes from which on a batch is full.
@@ -34,13 +36,17 @@ pub struct Batch {
 impl Cutter {
     /// Takes in bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (line, rest) = bytes.split_at(end);
+        loop {
+            let whole = bytes;
+            // The library's own search for a byte, which is quicker than a loop. It cannot fail.
+            let length = bytes.skip_until(b'\n').unwrap_or_default();
+            let line = whole.get(..length).unwrap_or_default();
+            let Some(line) = line.strip_suffix(b"\n") else {
+                return self.take_in(line);
+            };
             self.take_in(line);
             self.end_line();
-            bytes = rest.get(1..).unwrap_or_default();
         }
-        self.take_in(bytes);
     }
 
     /// Ends the last line, which need not have an end of its own.

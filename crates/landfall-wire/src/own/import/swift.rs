@@ -19,24 +19,26 @@ pub(super) fn parse(line: &[u8]) -> Option<Line> {
     // Once for whether it is JSON at all; what comes after walks along a text that is.
     let text: &RawValue = serde_json::from_slice(line).ok()?;
     let mut line = Walk::into(text.get())?;
-    let (mut kind, mut record) = ("", "");
-    while let Some(name) = line.member()? {
-        match name {
-            "kind" => kind = line.value()?,
-            "record" => record = line.value()?,
-            _ => line.value().map(drop)?,
-        }
-    }
-    if kind != "\"enrollment\"" {
+    if line.member()? != Some("kind") || line.value()? != "\"enrollment\"" {
         return None;
     }
-    let mut record = Walk::into(record)?;
+    if line.member()? != Some("record") {
+        return None;
+    }
+    line.enter()?;
+    let parsed = enrollment(&mut line);
+    // What comes behind may say all of it anew.
+    parsed.filter(|_| matches!(line.member(), Some(None)))
+}
+
+/// The record that the walk has stepped into.
+fn enrollment(record: &mut Walk<'_>) -> Option<Line> {
     let (mut small, mut twin, mut information) = (Map::new(), None, None);
     // Of two members of one name the later one counts.
     while let Some(name) = record.member()? {
         match name {
-            "initialTwin" => twin = initial_twin(&mut record)?,
-            "optionalDeviceInformation" => information = Some(document(&mut record)?),
+            "initialTwin" => twin = initial_twin(record)?,
+            "optionalDeviceInformation" => information = Some(document(record)?),
             _ => {
                 let value: Value = serde_json::from_str(record.value()?).ok()?;
                 small.insert(name.to_owned(), value);

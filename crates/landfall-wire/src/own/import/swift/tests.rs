@@ -87,6 +87,8 @@ fn unusual_lines_go_the_long_way() {
         "{}",
         "[]",
         "{\"kind\":\"note\",\"record\":{}}",
+        "{\"record\":{\"registrationId\":\"d\"},\"kind\":\"enrollment\"}",
+        &(line("{}").trim_end_matches('}').to_owned() + "},\"kind\":\"note\"}"),
         "{\"kind\":\"group\",\"record\":{\"enrollmentGroupId\":\"g\"}}",
         "{\"kind\":\"enrollment\",\"record\":{\"registrationId\":\"\\u0000\"}}",
         "{\"kind\":\"enrollment\",\"record\":{\"registrationId\":\"d\"}} x",

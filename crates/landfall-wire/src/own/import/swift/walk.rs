@@ -1,6 +1,8 @@
 //! A walk along a text that is JSON for certain, without a tree: from member to member, and over whole
 //! values. What it does not like it does not explain: it ends, and the text is read in another way.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// Deepest object that is compacted. Where the parser gives up lies far below.
@@ -105,15 +107,16 @@ impl<'a> Walk<'a> {
         self.text.get(begin..self.at)
     }
 
-    /// Passes an object; gives it as the parser's tree of it would be written.
-    pub(super) fn compact(&mut self) -> Option<String> {
+    /// Passes an object; gives it as the parser's tree of it would be written, which most are already.
+    pub(super) fn compact(&mut self) -> Option<Cow<'a, str>> {
         self.pass_space();
         if self.byte()? != b'{' {
             return None;
         }
         let compactor = Compactor {
+            begin: self.at,
             from: self.at,
-            out: String::with_capacity(self.text.len() - self.at),
+            out: String::new(),
             walk: self,
             open: Vec::new(),
             keys: Vec::new(),
@@ -125,6 +128,7 @@ impl<'a> Walk<'a> {
 /// An object that is being written anew.
 struct Compactor<'w, 'a> {
     walk: &'w mut Walk<'a>,
+    begin: usize,
     /// Where the part begins that is not written yet.
     from: usize,
     out: String,
@@ -134,8 +138,8 @@ struct Compactor<'w, 'a> {
     keys: Vec<&'a str>,
 }
 
-impl Compactor<'_, '_> {
-    fn run(mut self) -> Option<String> {
+impl<'a> Compactor<'_, 'a> {
+    fn run(mut self) -> Option<Cow<'a, str>> {
         let mut is_key = false;
         loop {
             let (at, byte) = (self.walk.at, self.walk.byte()?);
@@ -154,8 +158,11 @@ impl Compactor<'_, '_> {
                     is_key = false;
                     if self.open.is_empty() {
                         self.walk.at += 1;
+                        if self.from == self.begin {
+                            return self.walk.text.get(self.begin..=at).map(Cow::Borrowed);
+                        }
                         self.replace(at + 1, at + 1, "");
-                        return Some(self.out);
+                        return Some(Cow::Owned(self.out));
                     }
                 }
                 b',' => is_key = self.open.last()?.0,
