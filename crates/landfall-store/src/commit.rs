@@ -29,7 +29,7 @@ use crate::{audit, enrollments, lease, operations, traces};
 /// Most requests in one commit.
 const MOST: usize = 64;
 
-/// Most rows of imports in one commit: what a device waits for that registers meanwhile.
+/// Most rows of imports in one commit: what a device waits for that comes meanwhile.
 const MOST_ROWS: usize = 2000;
 
 /// How often a group is tried again before it is halved or given up.
@@ -94,8 +94,8 @@ impl Writer {
     /// Works until told to close, or until nobody is left to ask.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
-        // What imports bring waits here: each group takes a share of it, so that who waits behind an
-        // import waits for that. Rows share pages, so the more of them share a commit the less is written.
+        // What imports bring waits here: each group takes a share of it. Rows share pages, so the more of
+        // them share a commit the less is written; but a group that others wait for takes one request.
         let mut many = VecDeque::new();
         while closing.is_none() || !many.is_empty() {
             let first = if many.is_empty() {
@@ -123,7 +123,8 @@ impl Writer {
                     .then(|| requests.try_recv().ok())
                     .flatten();
             }
-            group.extend(share(&mut many));
+            let most = if group.is_empty() { MOST_ROWS } else { 0 };
+            group.extend(share(&mut many, most));
             self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
             if !group.is_empty() {
                 self.commit(group);
@@ -347,11 +348,12 @@ impl Writer {
     }
 }
 
-/// Takes the next requests of imports for one commit: at least one.
-fn share(waiting: &mut VecDeque<Request>) -> Vec<Request> {
+/// Takes the next requests of imports for one commit: one, and further ones while there are not more rows
+/// than `most`.
+fn share(waiting: &mut VecDeque<Request>, most: usize) -> Vec<Request> {
     let (mut taken, mut rows) = (Vec::new(), 0);
     while let Some(Request::Many(next, _)) = waiting.front()
-        && (taken.is_empty() || rows + next.len() <= MOST_ROWS)
+        && (taken.is_empty() || rows + next.len() <= most)
     {
         rows += next.len();
         taken.extend(waiting.pop_front());

@@ -29,8 +29,11 @@ use crate::backend::{Backend, unread};
 use crate::listener::{Arriving, Gone, Streamed};
 use crate::time;
 
-/// Batches that are settled at the same time: while one is read, another one is written.
-const AT_ONCE: usize = 2;
+/// Batches that are settled at the same time: while some are read, others are written, and share a commit.
+const AT_ONCE: usize = 6;
+
+/// Lines that are settled from one telling to the next, unless there is nothing else to wait for.
+const TOLD_EVERY: u64 = 1000;
 
 /// What may wait to be told. A sender that reads nothing is not read from either.
 const TOLD_AHEAD: usize = 64;
@@ -105,6 +108,7 @@ impl<S: HubStore> Import<S> {
         let mut settling = VecDeque::new();
         let mut teller = Teller {
             progress: Progress::default(),
+            told: 0,
             tell,
         };
         let end = loop {
@@ -205,6 +209,8 @@ fn read(batch: &Batch) -> (Vec<Named>, Vec<ImportRecord>, Vec<RefusedLine>) {
 /// Tells the sender how far it is.
 struct Teller {
     progress: Progress,
+    /// The last line that was told to be settled.
+    told: u64,
     tell: mpsc::Sender<Bytes>,
 }
 
@@ -237,8 +243,11 @@ impl Teller {
             text.push_str(&Told::Refused(refused).text());
         }
         self.progress.settled = settlement.last;
-        text.push_str(&Told::Progress(self.progress).text());
-        self.tell.send(Bytes::from(text)).await.is_ok()
+        if settling.is_empty() || self.progress.settled >= self.told + TOLD_EVERY {
+            self.told = self.progress.settled;
+            text.push_str(&Told::Progress(self.progress).text());
+        }
+        text.is_empty() || self.tell.send(Bytes::from(text)).await.is_ok()
     }
 
     async fn end(&mut self, end: End) {

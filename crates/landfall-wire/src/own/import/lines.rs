@@ -5,9 +5,10 @@ use std::io::BufRead as _;
 
 use super::LONGEST_LINE;
 
-/// Lines and bytes from which on a batch is full.
-const MOST_LINES: usize = 1000;
-const MOST_BYTES: usize = 2 << 20;
+/// Lines and bytes from which on a batch is full. A device that registers during an import waits for the
+/// rows of one.
+const MOST_LINES: usize = 250;
+const MOST_BYTES: usize = 512 << 10;
 
 /// What some editors and shells put before the first line of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
