@@ -32,6 +32,9 @@ const MOST: usize = 64;
 /// Most rows of imports in one commit: what a device waits for that comes meanwhile.
 const MOST_ROWS: usize = 2000;
 
+/// Groups without anybody else in them after which imports have the writer to themselves.
+const QUIET: usize = 16;
+
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
 
@@ -95,8 +98,9 @@ impl Writer {
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
         // What imports bring waits here: each group takes a share of it. Rows share pages, so the more of
-        // them share a commit the less is written; but a group that others wait for takes one request.
+        // them share a commit the less is written; but while others come a group takes one request.
         let mut many = VecDeque::new();
+        let mut quiet = 0;
         while closing.is_none() || !many.is_empty() {
             let first = if many.is_empty() {
                 self.next(requests)
@@ -123,7 +127,8 @@ impl Writer {
                     .then(|| requests.try_recv().ok())
                     .flatten();
             }
-            let most = if group.is_empty() { MOST_ROWS } else { 0 };
+            quiet = if group.is_empty() { quiet + 1 } else { 0 };
+            let most = if quiet > QUIET { MOST_ROWS } else { 0 };
             group.extend(share(&mut many, most));
             self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
             if !group.is_empty() {
