@@ -14,7 +14,7 @@ mod process;
 mod refusals;
 pub mod scrape;
 pub mod services;
-mod shelf;
+pub mod shelf;
 mod store;
 pub mod table;
 

@@ -13,9 +13,9 @@ use super::shelf::Shelf;
 pub const UNKNOWN: &str = "(unknown)";
 
 /// Most services that are counted apart.
-const MOST_SERVICES: usize = 1000;
+pub const MOST_SERVICES: usize = 1000;
 /// Most hubs of one service that are counted apart; it can be linked to 50 at once.
-const MOST_HUBS: usize = 200;
+pub const MOST_HUBS: usize = 200;
 
 /// The services that were asked for.
 #[derive(Debug)]

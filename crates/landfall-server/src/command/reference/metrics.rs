@@ -1,7 +1,8 @@
 //! docs/reference/metrics.md, written from the table that a scrape is held to.
 
 use crate::metrics::family::{Family, Kind, Tag, Values};
-use crate::metrics::services::UNKNOWN;
+use crate::metrics::services::{MOST_HUBS, MOST_SERVICES, UNKNOWN};
+use crate::metrics::shelf::OTHER;
 use crate::metrics::table::{self, FAMILIES};
 
 const HEAD: &str = "\
@@ -131,14 +132,16 @@ fn told(values: Values) -> String {
             values.join(", ")
         }
         Values::Statuses => "HTTP statuses; those that were given since the start".to_owned(),
-        Values::Checks => "every [check](checks.md)".to_owned(),
+        Values::Checks => format!("every [check](checks.md), and {}", quoted(OTHER)),
         Values::Services => format!(
-            "names of provisioning services since the start; {} where a request names none of this server",
-            quoted(UNKNOWN)
+            "names of provisioning services since the start; {} where a request names none of this server, or where its service could not be read; {} past {MOST_SERVICES} of them",
+            quoted(UNKNOWN),
+            quoted(OTHER)
         ),
-        Values::Hubs => {
-            "host names of hubs that devices were assigned to since the start".to_owned()
-        }
+        Values::Hubs => format!(
+            "host names of hubs that were linked to the service; {} past {MOST_HUBS} of one service",
+            quoted(OTHER)
+        ),
         Values::Build => "as `landfall --version` says".to_owned(),
     }
 }
