@@ -1,8 +1,8 @@
 """A collector of traces for tests: takes OTLP over HTTP in its JSON form, read by the vendor's own schema.
 
-Run by a Python that has `opentelemetry-proto`. Prints a line of JSON for each call: what was shown in headers, and the
-resource and spans as the schema has them. What does not fit the schema to the letter is answered 400 and told. The file
-that is named first says which status the next calls get.
+Run by a Python that has `opentelemetry-proto`. Prints `ready` when it listens, then a line of JSON for each call: what was
+shown in headers, and the resource and spans as the schema has them. What does not fit the schema to the letter is answered
+400 and told. The file that is named first says which status the next calls get.
 
     otlp_collector.py STATUS_FILE PORT [CHAIN KEY]
 """
@@ -81,4 +81,5 @@ if sys.argv[3:]:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*sys.argv[3:])
     server.socket = tls.wrap_socket(server.socket, server_side=True)
+print("ready", flush=True)
 server.serve_forever()

@@ -41,6 +41,7 @@ class Collector:
     def start(self, *certificate):
         script = pathlib.Path(os.environ["CONTRACT"]) / "lib" / "otlp_collector.py"
         self.process = subprocess.Popen([python, script, self.status, str(self.port), *certificate], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n", self.process.wait()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self):

@@ -36,7 +36,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// How long a stop waits for the last spans.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// After how many failures in a row the log is told again.
+/// After how many failures in a row, for the same reason, the log is told again.
 const TOLD_AGAIN: u32 = 20;
 
 /// The one that sends.
@@ -45,6 +45,8 @@ pub struct Exporter {
     client: Client,
     collector: Collector,
     failures: u32,
+    /// Why the last call failed that the log was told of.
+    told: String,
 }
 
 /// What became of a call.
@@ -77,6 +79,7 @@ impl Exporter {
             client: client.with_limit(PATIENCE),
             collector,
             failures: 0,
+            told: String::new(),
         };
         Ok((spans, exporter))
     }
@@ -137,11 +140,12 @@ impl Exporter {
                 GATHER
             }
             Sent::Later(why) => {
-                if self.failures.is_multiple_of(TOLD_AGAIN) {
+                if self.failures.is_multiple_of(TOLD_AGAIN) || why != self.told {
                     tracing::warn!(
                         "the collector of spans at {} takes none: {why}. Requests are served all the same; spans wait, and are dropped when more than {QUEUE} do",
                         self.client.endpoint()
                     );
+                    self.told = why;
                 }
                 let longer = PAUSES.0.saturating_mul(1 << self.failures.min(5));
                 self.failures += 1;
