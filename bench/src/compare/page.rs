@@ -2,8 +2,8 @@
 //! falls short is spent on.
 
 use super::notes::{FLOORS, HEAD, NOT_YET, REFERENCES, SPENT, SPENT_BY};
-use super::row::{Asked, Outcome};
-use super::{Options, machine};
+use super::row::{Asked, Outcome, shown};
+use super::{FAMILIES, Options, machine};
 
 /// The text of the page.
 pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
@@ -30,7 +30,24 @@ pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
     }
     page.push_str("\n## What is not measured\n\n");
     page.push_str(NOT_YET);
+    page.push_str(&not_asked(outcomes));
     page
+}
+
+/// Rows that the run left out.
+fn not_asked(outcomes: &[Outcome]) -> String {
+    let all = FAMILIES.iter().flat_map(|family| family.rows);
+    let out = all.filter(|row| {
+        let mut asked = outcomes.iter().map(|outcome| outcome.row);
+        !asked.any(|asked| std::ptr::eq(asked, *row))
+    });
+    out.map(|row| {
+        format!(
+            "- Row {} ({}): this run was not asked for it.\n",
+            row.number, row.what
+        )
+    })
+    .collect()
 }
 
 /// Rows that are held against another program.
@@ -54,12 +71,12 @@ fn ratios(outcomes: &[Outcome]) -> String {
                     )
                 });
         table.push_str(&format!(
-            "| {} | {} | {beside} | {} | {:.2} | {:.2} | {} | {costs} | {rates} |\n",
+            "| {} | {} | {beside} | {} | {} | {} | {} | {costs} | {rates} |\n",
             row.number,
             row.what,
             value(outcome),
-            outcome.bounds.must,
-            outcome.bounds.stretch,
+            shown(outcome.bounds.must),
+            shown(outcome.bounds.stretch),
             outcome.verdict(),
         ));
     }
@@ -99,16 +116,16 @@ fn floors(outcomes: &[Outcome]) -> String {
             continue;
         };
         table.push_str(&format!(
-            "| {} | {:.0} µs | {:.0} µs | {:.2} | {:.2} | {:.2} and {:.2} | {:.2} and {:.2} |\n",
+            "| {} | {:.0} µs | {:.0} µs | {} | {} | {} and {} | {} and {} |\n",
             row.number,
             floor.transport,
             floor.statements,
-            floor.now,
-            floor.then,
-            row.must,
-            row.stretch,
-            bounds.must,
-            bounds.stretch,
+            shown(floor.now),
+            shown(floor.then),
+            shown(row.must),
+            shown(row.stretch),
+            shown(bounds.must),
+            shown(bounds.stretch),
         ));
     }
     if table.is_empty() {
@@ -151,7 +168,44 @@ fn spent(outcomes: &[Outcome]) -> String {
 /// The median, and the lowest and highest.
 fn value(outcome: &Outcome) -> String {
     match outcome.spread() {
-        Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", outcome.value()),
-        None => format!("{:.2}", outcome.value()),
+        Some((low, high)) => {
+            let middle = shown(outcome.value());
+            format!("{middle} ({} to {})", shown(low), shown(high))
+        }
+        None => shown(outcome.value()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::rounds;
+    use crate::compare::row::{Figure, Row};
+
+    fn measured(row: &'static Row) -> Outcome {
+        let figure = |cost| Figure { cost, rate: 1.0 };
+        let mut outcome = Outcome::of(row);
+        outcome.add(figure(2.0), figure(50.0));
+        outcome
+    }
+
+    #[test]
+    fn the_page_names_the_rows_that_the_run_left_out() {
+        let first = rounds::FAMILY.rows.first().expect("a row");
+        let left = not_asked(&[measured(first)]);
+        assert!(!left.contains("Row 1 ("), "{left}");
+        assert!(left.contains("- Row 2 (first GET"), "{left}");
+        assert!(left.contains("- Row 24 ("), "{left}");
+    }
+
+    #[test]
+    fn a_row_shows_ratio_bounds_verdict_costs_and_rates() {
+        let first = rounds::FAMILY.rows.first().expect("a row");
+        let table = ratios(&[measured(first)]);
+        let line = table.lines().last().expect("a line");
+        assert!(
+            line.contains("| 0.040 | 0.95 | 1.00 | short | 50 and 2 µs | 1 and 1 |"),
+            "{line}"
+        );
     }
 }

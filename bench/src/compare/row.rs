@@ -143,17 +143,17 @@ impl Outcome {
     /// The outcome for a terminal.
     pub(super) fn line(&self) -> String {
         let unit = self.row.unit;
-        let mut line = format!("row {:>2}: {:.2}", self.row.number, self.value());
+        let mut line = format!("row {:>2}: {}", self.row.number, shown(self.value()));
         if self.row.asked == Asked::Number && !unit.is_empty() {
             line.push_str(&format!(" {unit}"));
         }
         if let Some((low, high)) = self.spread() {
-            line.push_str(&format!(" ({low:.2} to {high:.2})"));
+            line.push_str(&format!(" ({} to {})", shown(low), shown(high)));
         }
         line.push_str(&format!(
-            ", must {:.2}, stretch {:.2}: {}; ",
-            self.bounds.must,
-            self.bounds.stretch,
+            ", must {}, stretch {}: {}; ",
+            shown(self.bounds.must),
+            shown(self.bounds.stretch),
             self.verdict()
         ));
         if let Some((ours, reference)) = self.figures() {
@@ -164,6 +164,15 @@ impl Outcome {
         }
         line.push_str(self.row.what);
         line
+    }
+}
+
+/// A number with as many digits as tell it from its neighbours.
+pub(super) fn shown(number: f64) -> String {
+    if number.abs() < 0.095 {
+        format!("{number:.3}")
+    } else {
+        format!("{number:.2}")
     }
 }
 
@@ -226,6 +235,11 @@ mod tests {
         assert_eq!(Outcome::number(&NUMBER, 20.0).verdict(), "stretch");
         assert_eq!(Outcome::number(&NUMBER, 29.9).verdict(), "must");
         assert_eq!(Outcome::number(&NUMBER, 30.1).verdict(), "short");
+    }
+
+    #[test]
+    fn small_ratios_are_told_apart() {
+        assert_eq!([0.0273, 0.45, 12.0].map(shown), ["0.027", "0.45", "12.00"]);
     }
 
     #[test]
