@@ -17,16 +17,18 @@ pub(super) fn text(options: &Options, outcomes: &[Outcome]) -> String {
     let short = outcomes
         .iter()
         .filter(|outcome| outcome.verdict() == "short");
-    let spent: String = short
+    let mut spent: Vec<String> = short
         .filter_map(|outcome| {
             let number = outcome.row.number;
             let (_, spent) = SPENT.iter().find(|(rows, _)| rows.contains(&number))?;
             Some(format!("- **Row {number}**: {spent}\n"))
         })
         .collect();
+    // Several rows may have one number.
+    spent.dedup();
     if !spent.is_empty() {
         page.push_str("\n## What the rows that are short are spent on\n\n");
-        page.push_str(&spent);
+        page.push_str(&spent.concat());
     }
     page.push_str("\n## What is not measured\n\n");
     page.push_str(NOT_YET);
