@@ -213,7 +213,7 @@ impl Writer {
                 },
             };
             tries += 1;
-            let away = matches!(fault, Fault::Lost(_));
+            let away = matches!(fault, Fault::Lost(_) | Fault::Crowded(_));
             match &fault {
                 Fault::Again(_) if tries <= TRIES => self.again(Again::Collided),
                 Fault::Again(_) if group.len() > 1 => {
@@ -224,6 +224,10 @@ impl Writer {
                 }
                 Fault::Lost(cause) if tries <= TRIES && !self.alone => {
                     tracing::warn!(%cause, "the connection to the database was lost; trying again");
+                    self.again(Again::Lost);
+                }
+                Fault::Crowded(cause) if tries <= TRIES && !self.alone => {
+                    tracing::warn!(%cause, "the database refuses another connection; trying again");
                     self.again(Again::Lost);
                 }
                 _ => {

@@ -10,7 +10,7 @@ mod sqlite;
 
 use std::borrow::Cow;
 
-pub(crate) use self::postgres::{Columns, Pool, Postgres};
+pub(crate) use self::postgres::{Columns, Pool, Postgres, patience};
 pub use self::postgres::{PostgresUrl, UrlError};
 pub(crate) use self::session::{Session, Source};
 pub(crate) use self::sqlite::{Place, Sqlite};
@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Again(String),
     /// The connection is lost, or its database takes no writes any more.
     Lost(String),
+    /// The database has no connection left for this server.
+    Crowded(String),
     /// Another server has ended this one's lease.
     Ended,
     /// A record or its sealed part cannot be read or made.
@@ -56,6 +58,7 @@ impl Fault {
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)
+            | Fault::Crowded(cause)
             | Fault::Record(cause) => CommitError::Unavailable(cause),
         }
     }
@@ -73,6 +76,7 @@ impl std::fmt::Display for Fault {
             Fault::Database(cause)
             | Fault::Again(cause)
             | Fault::Lost(cause)
+            | Fault::Crowded(cause)
             | Fault::Record(cause) => f.write_str(cause),
         }
     }

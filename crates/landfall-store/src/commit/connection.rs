@@ -1,6 +1,6 @@
 //! The writer's connection to its database, and the lease that it holds there.
 
-use crate::dialect::{Fault, Place, Session, Source, Turn};
+use crate::dialect::{Fault, Place, Pool, Session, Source, Turn};
 use crate::lease::Lease;
 use crate::secret::Sealer;
 
@@ -11,6 +11,8 @@ const QUESTIONS: u32 = 8;
 pub(crate) struct Connection {
     source: Source,
     node: String,
+    /// The connections that read, where the database counts all of them.
+    readers: Option<Pool>,
     session: Option<Session>,
     lease: Option<Lease>,
     /// The file that was opened first: no other is written to later.
@@ -21,10 +23,16 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Takes over an open session.
-    pub(crate) fn new(source: Source, node: String, session: Session) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        node: String,
+        readers: Option<Pool>,
+        session: Session,
+    ) -> Self {
         Connection {
             source,
             node,
+            readers,
             place: session.place().cloned(),
             session: Some(session),
             lease: None,
@@ -39,19 +47,29 @@ impl Connection {
 
     /// The session, opened anew when it was lost.
     pub(super) fn session(&mut self) -> Result<&Session, Fault> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.opened_anew()?,
-        };
+        let session = self.take()?;
         Ok(self.session.insert(session))
     }
 
+    /// Takes the session out, opened anew when it was lost.
+    fn take(&mut self) -> Result<Session, Fault> {
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => self.opened_anew(),
+        }
+    }
+
+    /// Of a database that has no connection left the readers give up theirs.
     fn opened_anew(&self) -> Result<Session, Fault> {
         // Opening would make a file where there is none.
         if let Some(place) = &self.place {
             place.holds()?;
         }
-        let session = self.source.writing(&self.node)?;
+        let opened = self.source.writing(&self.node);
+        if let Some(readers) = &self.readers {
+            readers.make_room(matches!(opened, Err(Fault::Crowded(_))));
+        }
+        let session = opened?;
         session.be_patient(!self.hindered)?;
         Ok(session)
     }
@@ -59,10 +77,7 @@ impl Connection {
     /// Begins a group of writes, under the lease where there is one.
     pub(super) fn begin(&mut self, turn: Turn) -> Result<&Session, Fault> {
         self.hold_a_lease()?;
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.opened_anew()?,
-        };
+        let session = self.take()?;
         let session = self.session.insert(session);
         session.begin(turn)?;
         if let Some(lease) = &mut self.lease {

@@ -6,7 +6,7 @@
 
 mod columns;
 mod connecting;
-mod patience;
+pub(crate) mod patience;
 mod pool;
 mod url;
 mod values;

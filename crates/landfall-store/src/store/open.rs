@@ -63,6 +63,7 @@ pub enum OpenError {
 /// What a store is opened with.
 struct Opening {
     source: Source,
+    readers: Readers,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
     observed: Observed,
@@ -103,7 +104,7 @@ impl SqlStore {
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|error| opening.source.without_a_thread(&error))?;
-        opening.store(requests, clock)
+        Ok(opening.store(requests, clock))
     }
 
     /// Opens a PostgreSQL database that is there, and brings its schema up to date.
@@ -142,7 +143,7 @@ impl SqlStore {
             Ok(outcome) => outcome?,
             Err(_) => return Err(opening.source.without_a_thread(&"the writer ended")),
         }
-        opening.store(requests, clock)
+        Ok(opening.store(requests, clock))
     }
 }
 
@@ -154,9 +155,13 @@ impl Opening {
     ) -> Result<Self, OpenError> {
         let sealer = Sealer::new(sealing_key, entropy);
         let sealer = sealer.map_err(|fault| source.unavailable(fault))?;
+        let sealer = Arc::new(sealer);
+        let readers = Readers::new(&source, Arc::clone(&sealer));
+        let readers = readers.map_err(|fault| source.unavailable(fault))?;
         Ok(Opening {
             source,
-            sealer: Arc::new(sealer),
+            readers,
+            sealer,
             commits: Arc::default(),
             observed: Observed::default(),
         })
@@ -187,7 +192,7 @@ impl Opening {
             (Ok(_), None) => {
                 session.be_patient(true).map_err(unavailable)?;
                 Ok(Writer::new(
-                    Connection::new(self.source.clone(), node, session),
+                    Connection::new(self.source.clone(), node, self.readers.pool(), session),
                     Arc::clone(&self.sealer),
                     Arc::clone(&self.commits),
                     self.observed.clone(),
@@ -200,17 +205,16 @@ impl Opening {
         &self,
         requests: mpsc::Sender<crate::commit::Request>,
         clock: Arc<dyn Clock>,
-    ) -> Result<SqlStore, OpenError> {
-        let readers = Readers::new(&self.source, Arc::clone(&self.sealer));
-        Ok(SqlStore {
+    ) -> SqlStore {
+        SqlStore {
             source: self.source.clone(),
-            readers: readers.map_err(|fault| self.source.unavailable(fault))?,
+            readers: self.readers.clone(),
             services: crate::services::Remembered::default(),
             requests,
             commits: Arc::clone(&self.commits),
             observed: self.observed.clone(),
             clock,
-        })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The two ports, answered by the subject files.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use landfall_core::attestation::AttestationKind;
 use landfall_core::audit::{Author, Search};
@@ -25,10 +26,19 @@ use tokio::sync::oneshot;
 
 use super::SqlStore;
 use crate::commit::{Request, closed};
+use crate::dialect::patience;
 use crate::enrollments::Many;
 use crate::{
     audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
 };
+
+/// How long a caller waits for the writer, where a database elsewhere can keep it waiting: over a
+/// fail-over, and not for a standby that stays away.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
+
+fn late() -> CommitError {
+    CommitError::Unavailable("the database did not confirm the changes in time".to_owned())
+}
 
 fn read_error(error: CommitError) -> ReadError {
     match error {
@@ -51,13 +61,23 @@ impl Store for SqlStore {
                 queued.then_some(answered)
             })
             .collect();
-        let mut answers = Vec::with_capacity(waiting.len());
-        for answered in waiting {
-            answers.push(match answered {
-                Some(answered) => answered.await.unwrap_or_else(|_| Err(self.unanswered())),
-                None => Err(closed()),
-            });
+        let many = waiting.len();
+        let mut answers = Vec::with_capacity(many);
+        let all = async {
+            for answered in waiting {
+                answers.push(match answered {
+                    Some(answered) => answered.await.unwrap_or_else(|_| Err(self.unanswered())),
+                    None => Err(closed()),
+                });
+            }
+        };
+        if self.source.is_shared() {
+            // Who waits no longer is told to come back, and finds what became of it.
+            let _ = patience::bounded(ANSWERED_WITHIN, all).await;
+        } else {
+            all.await;
         }
+        answers.resize_with(many, || Err(late()));
         answers
     }
 

@@ -13,6 +13,7 @@ use crate::secret::Sealer;
 const IDLE: usize = 8;
 
 /// Who answers reads.
+#[derive(Clone)]
 pub(super) enum Readers {
     Sqlite(Arc<Files>),
     Postgres(Pool, Arc<Sealer>),
@@ -29,6 +30,14 @@ impl Readers {
                 idle: Mutex::new(Vec::new()),
             }))),
             Source::Postgres(url) => Ok(Readers::Postgres(Pool::new(url)?, sealer)),
+        }
+    }
+
+    /// The connections that a database counts together with those of the writer, where one does.
+    pub(super) fn pool(&self) -> Option<Pool> {
+        match self {
+            Readers::Sqlite(_) => None,
+            Readers::Postgres(pool, _) => Some(pool.clone()),
         }
     }
 

@@ -23,6 +23,15 @@ pub(super) async fn within<T>(
     }
 }
 
+/// Waits for `work`, but not past `bound`; nothing when it was not done by then.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what waits for a database must not wait for ever"
+)]
+pub(crate) async fn bounded<T>(bound: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(bound, work).await.ok()
+}
+
 /// Waits before another try.
 #[expect(
     clippy::disallowed_methods,

@@ -1,10 +1,16 @@
 //! The connections that read, shared by all callers and bounded in number. Used by the store's ports.
+//!
+//! A database may have fewer connections to give than the bound. Then readers share those that there are,
+//! and when the writer is refused one, it gets one of theirs: a server that only reads is of no use.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Row as PostgresRow;
 
 use super::url::PostgresUrl;
@@ -19,6 +25,12 @@ const CONNECTIONS: usize = 8;
 /// How long a caller waits for a connection that others use.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// The pause before the last seat is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// How long a seat stays empty whose connection the database refused.
+const EMPTY: Duration = Duration::from_secs(5);
+
 /// How long a new connection may take, all hosts together.
 const CREATE: Duration = Duration::from_secs(10);
 
@@ -26,7 +38,22 @@ const CREATE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The connections that read.
-pub(crate) struct Pool(deadpool_postgres::Pool);
+#[derive(Clone)]
+pub(crate) struct Pool {
+    shared: deadpool_postgres::Pool,
+    /// Who reads has a seat, in the order of asking; one that the database has no connection for stays empty
+    /// for a while, so that nobody waits in vain.
+    seats: Arc<Semaphore>,
+    empty: Arc<AtomicUsize>,
+    /// Whether the writer waits for a connection that the database refuses it.
+    writer_waits: Arc<AtomicBool>,
+}
+
+/// A connection in use.
+struct Seated {
+    client: Object,
+    seat: OwnedSemaphorePermit,
+}
 
 impl Pool {
     /// Makes ready; connections are opened when they are needed.
@@ -55,7 +82,12 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .post_create(told)
             .build()
-            .map(Pool)
+            .map(|shared| Pool {
+                shared,
+                seats: Arc::new(Semaphore::new(CONNECTIONS)),
+                empty: Arc::default(),
+                writer_waits: Arc::default(),
+            })
             .map_err(|error| Fault::Database(error.to_string()))
     }
 
@@ -93,49 +125,139 @@ impl Pool {
         fourth: Option<&Read<'_, D>>,
     ) -> Result<Together, Fault> {
         let ask = || async {
-            let client = self.0.get().await.map_err(unconnected)?;
+            let seated = self.take().await?;
+            let client = &seated.client;
             let asked = patience::within(PATIENCE, async {
                 let fourth = async {
                     match fourth {
-                        Some(fourth) => answer(&client, fourth).await,
+                        Some(fourth) => answer(client, fourth).await,
                         None => Ok(Vec::new()),
                     }
                 };
                 tokio::try_join!(
-                    answer(&client, first),
-                    answer(&client, second),
-                    answer(&client, third),
+                    answer(client, first),
+                    answer(client, second),
+                    answer(client, third),
                     fourth
                 )
             })
             .await;
-            given_back(client, asked)
+            self.give_back(seated, asked)
         };
         let (first, second, third, fourth) = match ask().await {
-            Err(Fault::Lost(_)) => ask().await?,
+            Err(Fault::Lost(_)) => {
+                self.shared.retain(|_, _| false);
+                ask().await?
+            }
             answers => answers?,
         };
         Ok(Together([first, second, third, fourth]))
     }
 
     /// Asks; a second time when the connection was lost, since one that lay idle may have been lost long
-    /// ago, and a question changes nothing.
+    /// ago, and a question changes nothing. Those that lie idle beside it are not trusted either.
     async fn rows<T>(&self, read: &Read<'_, T>) -> Result<Vec<PostgresRow>, Fault> {
         match self.ask(read).await {
-            Err(Fault::Lost(_)) => self.ask(read).await,
+            Err(Fault::Lost(_)) => {
+                self.shared.retain(|_, _| false);
+                self.ask(read).await
+            }
             answer => answer,
         }
     }
 
     async fn ask<T>(&self, read: &Read<'_, T>) -> Result<Vec<PostgresRow>, Fault> {
-        let client = self.0.get().await.map_err(unconnected)?;
-        let asked = patience::within(PATIENCE, answer(&client, read)).await;
-        given_back(client, asked)
+        let seated = self.take().await?;
+        let asked = patience::within(PATIENCE, answer(&seated.client, read)).await;
+        self.give_back(seated, asked)
+    }
+
+    /// Gives connection and seat back; not a connection that failed, nor one that the writer needs.
+    fn give_back<T>(&self, seated: Seated, asked: Result<T, Fault>) -> Result<T, Fault> {
+        let Seated { client, seat } = seated;
+        let last = match self.writer_is_waiting() {
+            true => self.leave_empty(seat),
+            false => Some(seat),
+        };
+        if asked.is_err() || last.is_none() {
+            drop(Object::take(client));
+        } else {
+            // Before the seat, so that whoever is next finds it.
+            drop(client);
+        }
+        drop(last);
+        asked
+    }
+
+    /// A seat, and a connection that lies idle or is made.
+    async fn take(&self) -> Result<Seated, Fault> {
+        let mut why = "no connection to the database became free in time".to_owned();
+        let taken = patience::bounded(WAIT + CREATE, async {
+            loop {
+                let seat = patience::bounded(WAIT, Arc::clone(&self.seats).acquire_owned()).await?;
+                let Ok(seat) = seat else {
+                    return Some(Err(closed()));
+                };
+                // Whatever the database has free is the writer's, as long as it waits.
+                while self.writer_is_waiting() && self.shared.status().available == 0 {
+                    patience::pause(AGAIN).await;
+                }
+                match self.shared.get().await.map_err(unconnected) {
+                    Err(Fault::Crowded(told)) => why = told,
+                    outcome => return Some(outcome.map(|client| Seated { client, seat })),
+                }
+                if let Some(last) = self.leave_empty(seat) {
+                    patience::pause(AGAIN).await;
+                    drop(last);
+                }
+            }
+        });
+        taken
+            .await
+            .flatten()
+            .unwrap_or_else(|| Err(Fault::Crowded(why)))
+    }
+
+    /// Leaves a seat empty for a while; gives it back when it is the last.
+    fn leave_empty(&self, seat: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        let more = |empty: usize| (empty + 1 < CONNECTIONS).then_some(empty + 1);
+        let left = self
+            .empty
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if left.is_err() {
+            return Some(seat);
+        }
+        let empty = Arc::clone(&self.empty);
+        tokio::spawn(async move {
+            patience::pause(EMPTY).await;
+            empty.fetch_sub(1, Ordering::Relaxed);
+            drop(seat);
+        });
+        None
+    }
+
+    /// Tells whether the writer waits for a connection that the database refuses it. As long as it does,
+    /// connections are closed here instead of being kept, except for one.
+    pub(crate) fn make_room(&self, writer_waits: bool) {
+        self.writer_waits.store(writer_waits, Ordering::Relaxed);
+        if writer_waits {
+            let mut spare = self.shared.status().size.saturating_sub(1);
+            self.shared.retain(|_, _| {
+                let is_kept = spare == 0;
+                spare = spare.saturating_sub(1);
+                is_kept
+            });
+        }
+    }
+
+    fn writer_is_waiting(&self) -> bool {
+        self.writer_waits.load(Ordering::Relaxed)
     }
 
     /// Closes all that are open; whatever is asked afterwards is refused.
     pub(crate) fn close(&self) {
-        self.0.close();
+        self.seats.close();
+        self.shared.close();
     }
 }
 
@@ -149,14 +271,6 @@ async fn answer<T>(
         std::borrow::Cow::Owned(made) => client.prepare(made).await?,
     };
     client.query(&statement, &parameters(&read.values)).await
-}
-
-/// Gives a connection back, unless it failed.
-fn given_back<T>(client: Object, asked: Result<T, Fault>) -> Result<T, Fault> {
-    if asked.is_err() {
-        drop(Object::take(client));
-    }
-    asked
 }
 
 /// The answers to several questions, in their order.
@@ -179,10 +293,14 @@ fn unconnected(error: PoolError) -> Fault {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             error.into()
         }
-        PoolError::Closed => Fault::Database("the store is closed".to_owned()),
+        PoolError::Closed => closed(),
         PoolError::Timeout(_) => {
             Fault::Database("no connection to the database became free in time".to_owned())
         }
         other => Fault::Database(other.to_string()),
     }
+}
+
+fn closed() -> Fault {
+    Fault::Database("the store is closed".to_owned())
 }

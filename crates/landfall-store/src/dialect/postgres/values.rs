@@ -54,6 +54,7 @@ impl From<tokio_postgres::Error> for Fault {
                 Fault::Again(told)
             }
             &SqlState::FOREIGN_KEY_VIOLATION => Fault::Orphan,
+            &SqlState::TOO_MANY_CONNECTIONS => Fault::Crowded(told),
             // Another may take writes by now.
             &SqlState::READ_ONLY_SQL_TRANSACTION
             | &SqlState::ADMIN_SHUTDOWN
