@@ -1,6 +1,7 @@
-//! A provisioning service in a fresh SQLite database, and calls to its faces.
+//! A provisioning service in a fresh database, and calls to its faces.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -16,8 +17,8 @@ use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_server::backend::Backend;
 use landfall_server::time::SystemEntropy;
 use landfall_server::{control_api, service_api};
-use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
+use landfall_store::{PostgresUrl, SqlStore};
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::{self, Route};
 use serde_json::Value;
@@ -31,7 +32,14 @@ pub struct Bench {
     pub backend: Backend<SqlStore>,
     pub token: SymmetricKey,
     sealing: SealingKey,
-    folder: TempDir,
+    place: Place,
+}
+
+/// Where the store is.
+#[derive(Clone)]
+enum Place {
+    Sqlite(Arc<TempDir>),
+    Postgres(String),
 }
 
 /// What came back.
@@ -136,22 +144,38 @@ fn service(scope: &str, offset: u8, entropy: &dyn Entropy) -> ProvisioningServic
     }
 }
 
-fn open(folder: &TempDir, sealing: &SealingKey) -> Backend<SqlStore> {
-    let file = folder.path().join("landfall.db");
-    Backend::sqlite(file, sealing.clone()).expect("a store")
+async fn open(place: &Place, sealing: &SealingKey) -> Backend<SqlStore> {
+    let sealing = sealing.clone();
+    let opened = match place {
+        Place::Sqlite(folder) => Backend::sqlite(folder.path().join("landfall.db"), sealing),
+        Place::Postgres(url) => {
+            let url = PostgresUrl::parse(url).expect("a URL");
+            Backend::postgres(url, sealing).await
+        }
+    };
+    opened.expect("a store")
 }
 
 impl Bench {
-    /// A store with two services that share a host name: `0neA` and `0neB`.
+    /// A store with two services that share a host name: `0neA` and `0neB`. In a fresh SQLite database.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        Self::at(Place::Sqlite(Arc::new(folder))).await
+    }
+
+    /// The same in an empty PostgreSQL database.
+    pub async fn on_postgres(url: String) -> Self {
+        Self::at(Place::Postgres(url)).await
+    }
+
+    async fn at(place: Place) -> Self {
         let sealing = SealingKey::generate(&SystemEntropy);
-        let backend = open(&folder, &sealing);
+        let backend = open(&place, &sealing).await;
         let bench = Bench {
             token: SymmetricKey::draw(&*backend.entropy, 32),
             backend,
             sealing,
-            folder,
+            place,
         };
         for (scope, offset) in [("0neA", 0), ("0neB", 100)] {
             let service = service(scope, offset, &*bench.backend.entropy);
@@ -163,19 +187,21 @@ impl Bench {
     }
 
     /// The same database in a process that knows nothing of the last one, which did not close it.
-    pub fn reopened(self) -> Self {
-        let Bench {
-            backend,
-            token,
-            sealing,
-            folder,
-        } = self;
-        drop(backend);
+    pub async fn reopened(self) -> Self {
+        drop(self.backend);
         Bench {
-            backend: open(&folder, &sealing),
-            token,
-            sealing,
-            folder,
+            backend: open(&self.place, &self.sealing).await,
+            ..self
+        }
+    }
+
+    /// The same database in another process beside this one.
+    pub async fn beside(&self) -> Self {
+        Bench {
+            backend: open(&self.place, &self.sealing).await,
+            token: self.token.clone(),
+            sealing: self.sealing.clone(),
+            place: self.place.clone(),
         }
     }
 

@@ -8,5 +8,6 @@ mod command_line;
 mod control_api;
 mod hostile;
 mod own_api;
+mod postgres;
 mod provisioning;
 mod service_api;

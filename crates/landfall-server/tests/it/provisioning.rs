@@ -2,6 +2,7 @@
 //! that holds an operation id ends on one hub. Devices here speak in exchanges, without sockets.
 
 mod cut;
+mod elsewhere;
 mod ended;
 mod groups;
 mod racing;
@@ -110,7 +111,10 @@ impl Visitor {
 
 impl Road {
     async fn new() -> Self {
-        let bench = Bench::new().await;
+        Self::with_hubs(Bench::new().await).await
+    }
+
+    async fn with_hubs(bench: Bench) -> Self {
         let hubs = HUBS.map(|name| {
             let hub = Hub {
                 host_name: hub(name),
@@ -145,14 +149,14 @@ impl Road {
     }
 
     /// The same database after the process was killed and started again.
-    fn after_a_kill(self) -> Self {
+    async fn after_a_kill(self) -> Self {
         let Road {
             bench,
             driver,
             traces,
         } = self;
         drop((driver, traces));
-        Self::on(bench.reopened())
+        Self::on(bench.reopened().await)
     }
 
     /// Writes an enrollment or group through the service API.

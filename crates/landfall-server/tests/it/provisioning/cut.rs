@@ -14,18 +14,18 @@ use serde_json::json;
 use super::{HUBS, Road, SCOPE, Visitor, key, keys};
 use crate::bench::id_scope;
 
-const ID: &str = "dev-1";
+pub(super) const ID: &str = "dev-1";
 
 /// How far the process came before it was killed.
 #[derive(Debug, Clone, Copy)]
-enum Cut {
+pub(super) enum Cut {
     /// After the operation was accepted.
     Accepted,
     /// After its hub was chosen.
     Allocated,
 }
 
-const CUTS: [Cut; 2] = [Cut::Accepted, Cut::Allocated];
+pub(super) const CUTS: [Cut; 2] = [Cut::Accepted, Cut::Allocated];
 
 async fn road_with_a_device() -> (Road, Visitor) {
     let road = Road::new().await;
@@ -36,7 +36,7 @@ async fn road_with_a_device() -> (Road, Visitor) {
 }
 
 /// Writes down an operation of the device as the driver had it at `cut`.
-async fn write_down(road: &Road, cut: Cut) -> OperationId {
+pub(super) async fn write_down(road: &Road, cut: Cut) -> OperationId {
     let (store, entropy) = (&road.bench.backend.store, &*road.bench.backend.entropy);
     let now = road.bench.backend.clock.now();
     let (scope, id) = (id_scope(SCOPE), RegistrationId::parse(ID).expect("valid"));
@@ -84,7 +84,7 @@ async fn write_down(road: &Road, cut: Cut) -> OperationId {
 }
 
 /// The device reads that it waits; after the worker's round, that it is assigned.
-async fn continues(road: &Road, visitor: &Visitor, operation: &OperationId) {
+pub(super) async fn continues(road: &Road, visitor: &Visitor, operation: &OperationId) {
     let (status, body) = road
         .poll(visitor, operation)
         .await
@@ -107,7 +107,7 @@ async fn continues(road: &Road, visitor: &Visitor, operation: &OperationId) {
     assert_eq!(road.resume().await, 0, "nothing is left to continue");
 }
 
-async fn ends_assigned(road: &Road, visitor: &Visitor, operation: &OperationId) {
+pub(super) async fn ends_assigned(road: &Road, visitor: &Visitor, operation: &OperationId) {
     let (status, body) = road
         .poll(visitor, operation)
         .await
@@ -130,7 +130,7 @@ async fn an_operation_cut_at_any_step_is_continued_after_the_restart() {
     for cut in CUTS {
         let (road, visitor) = road_with_a_device().await;
         let operation = write_down(&road, cut).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         continues(&road, &visitor, &operation).await;
     }
 }
@@ -141,7 +141,7 @@ async fn a_returning_device_s_operation_is_continued_after_the_restart() {
         let (road, visitor) = road_with_a_device().await;
         let first = road.provision(&visitor).await;
         let operation = write_down(&road, cut).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         continues(&road, &visitor, &operation).await;
         let (_, body) = road.poll(&visitor, &operation).await.expect("known");
         let state = &body["registrationState"];
@@ -155,7 +155,7 @@ async fn an_operation_that_two_workers_continue_ends_once() {
     for cut in CUTS {
         let (road, visitor) = road_with_a_device().await;
         let operation = write_down(&road, cut).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         let (one, other) = tokio::join!(road.resume(), road.resume());
         // One may have ended it before the other looked.
         assert!(
@@ -172,7 +172,7 @@ async fn a_cut_operation_takes_the_result_of_a_registration_that_ended_meanwhile
     for cut in CUTS {
         let (road, visitor) = road_with_a_device().await;
         let operation = write_down(&road, cut).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         let newer = road.provision(&visitor).await;
         continues_to(&road, &visitor, &operation, &newer).await;
     }
@@ -204,7 +204,7 @@ async fn a_cut_operation_ends_although_its_record_was_deleted_meanwhile() {
         let id = RegistrationId::parse(ID).expect("valid");
         let gone = Write::DeleteRegistration(id_scope(SCOPE), id, Expect::Present);
         road.bench.write(gone).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         continues(&road, &visitor, &operation).await;
     }
 }
@@ -216,7 +216,7 @@ async fn a_cut_operation_makes_no_device_once_its_enrollment_is_closed() {
         let operation = write_down(&road, cut).await;
         let closed = json!({"attestation": keys(1, 2), "provisioningStatus": "disabled"});
         road.put("/enrollments/dev-1", closed).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         assert_eq!(road.resume().await, 1);
         let (status, body) = road
             .poll(&visitor, &operation)
@@ -228,7 +228,7 @@ async fn a_cut_operation_makes_no_device_once_its_enrollment_is_closed() {
         let id = RegistrationId::parse(ID).expect("valid");
         let gone = Write::DeleteIndividual(id_scope(SCOPE), id, Expect::Present);
         road.bench.write(gone).await;
-        let road = road.after_a_kill();
+        let road = road.after_a_kill().await;
         assert_eq!(road.resume().await, 1);
         assert_eq!(road.resume().await, 0, "it ended");
         let refused = road.poll(&visitor, &operation).await;

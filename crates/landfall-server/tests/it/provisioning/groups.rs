@@ -339,7 +339,7 @@ async fn a_device_that_was_here_before_is_one_look_up_even_after_a_start() {
     let known = Visitor::of_group(&road, "known", &last);
     road.provision(&known).await;
     // Nothing of the groups is in memory now.
-    let road = road.after_a_kill();
+    let road = road.after_a_kill().await;
     let (done, notes) = road.from("198.51.100.1", &known).await;
     assert_eq!(done, Ok(()));
     assert!(notes[1].ends_with("the group of before"), "{notes:?}");
