@@ -36,7 +36,7 @@ BRING_THEIR_OWN_SERVER = {"whole"}
 RECORDED = {"node": "npm", "python": "pypi"}
 NOT_RECORDED = {"node::a_device_registers_with_certificates"}
 SUFFIXES = {".sh", ".js", ".py"}
-TEST_TIMEOUT_SECONDS = 300
+TEST_TIMEOUT_SECONDS = 600
 LOG_LINES_SHOWN = 30
 
 

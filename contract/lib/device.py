@@ -53,10 +53,14 @@ class Client:
             self._tls.load_cert_chain(*certificate)
         self._connection = None
 
+    def connect(self):
+        """A connection that was not used yet."""
+        return http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=20)
+
     def call(self, method, path, body=None, authorization=None, headers=None):
         """Sends one request and reads its answer; raises OSError or HTTPException when cut off."""
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=20)
+            self._connection = self.connect()
         sent = {"Content-Type": "application/json", **(headers or {})}
         if authorization:
             sent["Authorization"] = authorization

@@ -1,0 +1,142 @@
+"""`landfall serve` on a PostgreSQL database that is away or not as it must be. At the start it says what is wrong and what
+to do, leaves with the status for it, and starts once that is done. Later devices are told to come back, `readyz` says no,
+and it goes on by itself. A database with few connections to give is shared; one with none is waited for.
+"""
+
+import contextlib
+import os
+import pathlib
+import random
+import time
+
+from database import Database, url_of, versions
+from load import Load, each_on_its_hub
+from node import Fleet, Node, authority
+
+CANNOT_CONNECT, REFUSED, USAGE = 6, 1, 2
+REACH = "see that the database runs and takes writes"
+# Fewer than the connections that read, and as few as it can do with: one that writes, one that reads.
+FEWEST = 2
+SEEN_WITHIN_SECONDS = 60
+
+chance = random.Random(os.environ.get("KILL_SEED"))
+work, address = pathlib.Path.cwd(), os.environ["BIND_ADDRESS"]
+ca = authority(work / "tls")
+counted = {"refused": 0, "away": 0, "put off": 0, "devices": 0}
+
+
+def until(what, seen):
+    """Waits until `seen` is true."""
+    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    while not seen():
+        assert time.monotonic() < deadline, f"{what}: not within {SEEN_WITHIN_SECONDS} s"
+        time.sleep(0.02)
+
+
+def refuses(node, url, status, *told):
+    """A start on this URL ends with this status, and says this."""
+    left, said = node.on(url).refused()
+    assert left == status, f"{url}: left with {left}\n{said}"
+    for text in told:
+        assert text in said, f"{text}: {said}"
+    assert Database.PASSWORD not in said, said
+    counted["refused"] += 1
+
+
+def start_refused(database, node):
+    """Each thing that can be wrong at a start; it starts when it is put right."""
+    url = url_of(database)
+    database.stop()
+    refuses(node, url, CANNOT_CONNECT, "landfall on", "Connection refused", REACH)
+    database.start()
+    refuses(node, url_of(database, name="elsewhere"), CANNOT_CONNECT, 'database "elsewhere" does not exist', REACH)
+    refuses(node, url_of(database, user="nobody"), CANNOT_CONNECT, "password authentication failed", "database.password_file")
+    refuses(node, "postgresql://landfall@db.landfall.test/landfall", CANNOT_CONNECT, "db.landfall.test", REACH)
+    refuses(node, url.replace("postgresql:", "mysql:"), USAGE, "database.url", "postgresql://USER@HOST:PORT/NAME")
+    node.secret("password", "of somebody else")
+    refuses(node, url, CANNOT_CONNECT, "password authentication failed", "database.password_file")
+    node.secret("password", Database.PASSWORD)
+    for wrong, right, told in [
+        ("ALTER DATABASE landfall SET default_transaction_read_only = on", "ALTER DATABASE landfall RESET default_transaction_read_only", REACH),
+        ("ALTER ROLE landfall CONNECTION LIMIT 0", "ALTER ROLE landfall CONNECTION LIMIT -1", "too many connections"),
+    ]:
+        database.sql(wrong, database="postgres")
+        refuses(node, url, CANNOT_CONNECT, told)
+        database.sql(right, database="postgres")
+    node.on(url).start().stop()
+    database.sql("INSERT INTO schema_versions (version, applied) SELECT max(version) + 7, 0 FROM schema_versions")
+    refuses(node, url, REFUSED, "this build knows versions up to", "install the newer build")
+    database.sql("DELETE FROM schema_versions WHERE applied = 0")
+    node.on(url).start()
+
+
+def goes_and_comes(fleet, node, prefix, go, come):
+    """Goes under load: the server says so, lives on, and works again when it is back. Gives each device's hub."""
+    process = node.process.pid
+    with Load(fleet, [node], prefix, chance, breath=0.1) as load:
+        load.until("registered", 20)
+        go()
+        before = load.done["put off"]
+        until("devices are told to come back", lambda: load.done["put off"] >= before + 4 or load.wrong)
+        until("it says that it is not ready", lambda: node.ask("/readyz")[0] == 503)
+        assert node.ask("/healthz")[0] == 200
+        come()
+        node.wait_until_ready()
+        load.until("registered", 20)
+    assert node.alive() and node.process.pid == process
+    counted["away"] += 1
+    counted["put off"] += load.done["put off"]
+    return load.settle()
+
+
+def shares_few(database, fleet, node):
+    """With as few connections as it can do with everybody is answered: nobody is told to come back. Gives each device's hub."""
+    limit, hubs = FEWEST, {}
+    for number, wanting in enumerate(["everybody", "the one that writes"]):
+        database.sql(f"ALTER ROLE landfall CONNECTION LIMIT {limit}")
+        if wanting != "everybody":
+            database.sql(f"{CUT_OFF} AND {IT_WRITES}")
+        with Load(fleet, [node], f"few{number}", chance, workers=8) as load:
+            if wanting == "everybody":
+                database.sql(CUT_OFF)
+            load.until("registered", 60)
+        assert load.done["put off"] == 0, load.done
+        hubs.update(load.settle())
+        database.sql("ALTER ROLE landfall CONNECTION LIMIT -1")
+        with Load(fleet, [node], f"more{number}", chance, workers=8) as load:
+            until("readers have connections again", lambda: int(database.sql(f"SELECT count(*) {OF_LANDFALL}")) > FEWEST)
+        hubs.update(load.settle())
+        # Now those that read have all that there are. What writes is known by what it does while nobody asks anything.
+        until("it renews its lease", lambda: database.sql(f"SELECT count(*) {OF_LANDFALL} AND {IT_WRITES}") == "1")
+        limit = int(database.sql(f"SELECT count(*) {OF_LANDFALL}")) - 1
+    return hubs
+
+
+OF_LANDFALL = "FROM pg_stat_activity WHERE usename = 'landfall'"
+IT_WRITES = "query LIKE '%SET%lease_until =%' AND state = 'idle'"
+CUT_OFF = f"SELECT pg_terminate_backend(pid) {OF_LANDFALL}"
+with contextlib.ExitStack() as everything:
+    for version, programs in versions(everything):
+        with contextlib.ExitStack() as running:
+            database = running.enter_context(Database(programs, address)).make()
+            node = running.enter_context(Node(work / version, address, ca))
+            try:
+                start_refused(database, node)
+                fleet, hubs = Fleet(node), {}
+                hubs.update(goes_and_comes(fleet, node, "killed", database.kill, database.start))
+                hubs.update(goes_and_comes(fleet, node, "stopped", database.stop, database.start))
+
+                def taken():
+                    database.sql("ALTER ROLE landfall CONNECTION LIMIT 0")
+                    database.sql(CUT_OFF)
+
+                hubs.update(shares_few(database, fleet, node))
+                hubs.update(goes_and_comes(fleet, node, "taken", taken, lambda: database.sql("ALTER ROLE landfall CONNECTION LIMIT -1")))
+                each_on_its_hub(fleet, node, hubs)
+                counted["devices"] += len(hubs)
+                node.stop()
+            except BaseException:
+                print(f"--- PostgreSQL {version}\n{node.text()[-3000:] if node.log.exists() else ''}")
+                raise
+print(f"PostgreSQL 15 and 18: {counted['refused']} starts refused with the remedy, {counted['away']} times away under load, "
+      f"{counted['put off']} times told to come back, {counted['devices']} devices, none lost, none twice, no server started again")
