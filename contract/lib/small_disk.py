@@ -62,8 +62,8 @@ class SmallDisk:
             subprocess.run([*self.inside, "mount", *words], check=True, timeout=60)
 
     def uncover(self):
-        """Takes back `cover`."""
-        subprocess.run([*self.inside, "umount", str(self.folder)], check=True, timeout=60)
+        """Takes back `cover`; who opened a file under it keeps that."""
+        subprocess.run([*self.inside, "umount", "--lazy", str(self.folder)], check=True, timeout=60)
 
     def __enter__(self):
         return self
