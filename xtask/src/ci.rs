@@ -1,9 +1,9 @@
-//! `cargo xtask ci`: what continuous integration runs, cheapest complaint first, then crashes, tests last.
+//! `cargo xtask ci`: what continuous integration runs, cheapest complaint first, then costs, crashes, tests last.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{crash, machine, package, step, test, tidy};
+use crate::{bench, crash, machine, package, step, test, tidy};
 
 /// The version of cargo-deny that judges the dependencies.
 const CARGO_DENY: &str = "0.20.2";
@@ -30,6 +30,7 @@ pub fn run() -> anyhow::Result<()> {
     println!("\n==> tidy");
     tidy::run()?;
     machine::prepare()?;
+    bench::short()?;
     crash::run_shortly()?;
     test::run()
 }

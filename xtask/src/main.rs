@@ -22,7 +22,7 @@ Usage: cargo xtask <TASK>
 
 Tasks:
   ci      what continuous integration runs: format, lints, documentation, dependencies,
-          `package`, tidy, a minute of `crash`, then `test`
+          `package`, tidy, `bench --short`, a minute of `crash`, then `test`
   test    every test: the workspace, its doc tests, and the contract tests, which drive
           unmodified clients against the real binary; installs what they need
           test --only NAME    only the contract tests whose name holds NAME
