@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::step;
+use crate::{machine, step};
 
 /// How long the short run of continuous integration takes.
 const SHORT_SECONDS: &str = "60";
@@ -13,6 +13,7 @@ const SHORT_SECONDS: &str = "60";
 /// # Errors
 /// When something that was acknowledged is lost, or nothing could be tried.
 pub fn run(words: &[&str]) -> anyhow::Result<()> {
+    machine::prepare_to_crash()?;
     step::run(
         step::cargo()
             .args(["build", "--locked", "--package", "landfall-server"])

@@ -105,6 +105,14 @@ pub fn prepare_to_compare() -> anyhow::Result<()> {
     provide(&TO_COMPARE)
 }
 
+/// Makes sure that the database is there whose servers are killed.
+///
+/// # Errors
+/// As of [`prepare`].
+pub fn prepare_to_crash() -> anyhow::Result<()> {
+    provide(&[POSTGRESQL])
+}
+
 /// Makes sure that everything is there that tests need.
 ///
 /// # Errors
