@@ -36,7 +36,7 @@ pub struct ServerState {
     pub takes_writes: bool,
     /// Whether a commit is on its disk when it is acknowledged.
     pub waits_for_the_disk: bool,
-    /// How many connections it has open, and how many it may have.
+    /// How many connections it has open, and how many it may have for others than its superusers.
     pub connections: (i64, i64),
 }
 
@@ -77,7 +77,10 @@ impl Examination {
     /// [`ExaminationError`] when it cannot be reached; the text holds no password.
     pub fn connect(url: &PostgresUrl) -> Result<Self, ExaminationError> {
         let database = url.to_string();
-        let session = Source::Postgres(Box::new(url.clone())).writing("");
+        let on = |url: PostgresUrl| Source::Postgres(Box::new(url)).writing("");
+        // One that takes no writes can still be told of.
+        let session =
+            on(url.clone()).or_else(|fault| on(url.clone().of_any_state()).map_err(|_| fault));
         let session = session.map_err(|fault| unreadable(&database, &fault))?;
         Ok(Examination { database, session })
     }
@@ -110,8 +113,9 @@ impl Examination {
                         THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END,
                     CASE WHEN current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off'
                         THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END,
-                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-                    CAST(current_setting('max_connections') AS BIGINT)",
+                    (SELECT CAST(coalesce(sum(numbackends), 0) AS BIGINT) FROM pg_stat_database),
+                    CAST(current_setting('max_connections') AS BIGINT)
+                        - CAST(current_setting('superuser_reserved_connections') AS BIGINT)",
                 &[],
                 |row| {
                     Ok(ServerState {

@@ -68,12 +68,17 @@ pub fn look(report: &mut Report, place: &Place) -> Vec<Named> {
     }
 }
 
+/// What is done about too few connections.
+const MORE_CONNECTIONS: &str = "raise max_connections of PostgreSQL, or let fewer programs use it: a server node holds about ten";
+
 fn unreachable(report: &mut Report, error: &ExaminationError) -> Vec<Named> {
-    report.failure(
-        "database",
-        &error.to_string(),
-        "see that it runs, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",
-    );
+    // SQLSTATE too_many_connections.
+    let fix = if error.cause.contains("53300") {
+        MORE_CONNECTIONS
+    } else {
+        "see that it runs, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)"
+    };
+    report.failure("database", &error.to_string(), fix);
     Vec::new()
 }
 
@@ -168,7 +173,7 @@ fn server(report: &mut Report, state: &ServerState) {
     let (open, most) = state.connections;
     let what = format!("has {open} of {most} connections open");
     if open * 10 > most * 9 {
-        report.warning("database", &what, "raise max_connections of PostgreSQL, or let fewer programs use it: a server node holds about ten");
+        report.warning("database", &what, MORE_CONNECTIONS);
     } else {
         report.fine("database", &what);
     }

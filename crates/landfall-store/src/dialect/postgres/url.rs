@@ -143,6 +143,13 @@ impl PostgresUrl {
         self
     }
 
+    /// The same, whether the database takes writes or not.
+    #[must_use]
+    pub(crate) fn of_any_state(mut self) -> Self {
+        self.config.target_session_attrs(TargetSessionAttrs::Any);
+        self
+    }
+
     /// Whether the URL itself holds a password.
     pub fn has_password(&self) -> bool {
         self.config.get_password().is_some()
