@@ -101,7 +101,7 @@ pub const FIELDS: [Field; 28] = [
         name: "admin.listen",
         kind: Kind::Address,
         default: "127.0.0.1:9080",
-        meaning: "where `/healthz`, `/readyz` and `/ca.pem` answer, in plain HTTP; a loopback address",
+        meaning: "where `/healthz`, `/readyz`, `/metrics` and `/ca.pem` answer, in plain HTTP; a loopback address",
     },
     Field {
         name: "database.path",
