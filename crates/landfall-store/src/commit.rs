@@ -275,9 +275,13 @@ impl Writer {
                 };
                 if let Some(together) = rest.get(..many).filter(|many| !many.is_empty()) {
                     let done = batch::carry_out(session, &sealer, together);
+                    // What a write finds out is one's own fault too: that its hub is gone, for example.
                     not_so = matches!(
                         done,
-                        Err(Fault::Orphan | Fault::Database(_) | Fault::Record(_))
+                        Err(Fault::Refused(_)
+                            | Fault::Orphan
+                            | Fault::Database(_)
+                            | Fault::Record(_))
                     );
                     let done = done?.into_iter();
                     outcomes.extend(done.map(|outcome| outcome.map(|()| Done::All)));

@@ -22,6 +22,7 @@ pub(super) async fn run<S: HubStore>(here: &House<S>, there: &House<S>) {
     a_migrated_device_takes_its_twin_along(here, there).await;
     a_moved_device_starts_anew(here, there).await;
     of_two_racing_placements_one_wins(here).await;
+    a_placement_whose_hub_is_gone_harms_no_other(here).await;
     hubs_and_twins_that_cannot_be_are_refused(here).await;
 }
 
@@ -258,6 +259,37 @@ async fn of_two_racing_placements_one_wins<S: HubStore>(house: &House<S>) {
             ),
             "{manner:?}"
         );
+    }
+}
+
+async fn a_placement_whose_hub_is_gone_harms_no_other<S: HubStore>(house: &House<S>) {
+    let gone = HubHostName::parse("gone.conformance.hub").expect("a name");
+    let is_lost = |n: usize| n % 8 == 3;
+    let mut changes = Vec::new();
+    // Many, so that most share a commit with one that is lost.
+    for n in 0..32 {
+        let placement = placement(house, &format!("beside-{n}"), Manner::Create);
+        let mut writes = writes(house, &placement).await;
+        for write in &mut writes {
+            if let HubWrite::PutDevice(hub, ..) = write
+                && is_lost(n)
+            {
+                *hub = gone.clone();
+            }
+        }
+        changes.push(Change::of_hub(writes));
+    }
+    let answers = house.store.commit(changes).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        if is_lost(n) {
+            assert!(
+                matches!(answer, Err(CommitError::Absent(_))),
+                "{n}: {answer:?}"
+            );
+        } else {
+            assert_eq!(answer, Ok(()), "{n}");
+            house.stored(&format!("beside-{n}")).await;
+        }
     }
 }
 
