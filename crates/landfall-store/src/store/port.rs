@@ -113,9 +113,8 @@ impl Store for SqlStore {
         id: &RegistrationId,
         operation: Option<&OperationId>,
     ) -> Result<InForce, ReadError> {
-        self.readers
-            .in_force(&self.services, scope, id, operation)
-            .await
+        let found = self.readers.in_force(&self.services, scope, id, operation);
+        self.observed_read(found.await)
     }
 
     async fn contents(&self, scope: &IdScope) -> Result<Contents, ReadError> {

@@ -137,8 +137,10 @@ async fn what_is_given_up_and_what_cannot_be_read_is_told() {
     let sample = Samples::new(&Drawn).registration("dev-1", None);
     let read = store.registration(&scope, &sample.registration_id).await;
     assert!(read.is_err(), "{read:?}");
+    let in_force = store.in_force(&scope, &sample.registration_id, None).await;
+    assert!(in_force.is_err(), "{in_force:?}");
     store.close().await;
     assert!(recorder.is_settled(), "{recorder:?}");
-    assert_eq!(value(&recorder.unread), 1);
+    assert_eq!(value(&recorder.unread), 2);
     assert_eq!(value(&recorder.given_up), 2, "{recorder:?}");
 }
