@@ -29,7 +29,13 @@ impl<V: Default> Shelf<V> {
 
     /// What counts under a name.
     pub fn of(&self, name: &str) -> Arc<V> {
-        match self.kept.load().get(name) {
+        let kept = self.kept.load();
+        // A name that found no place is asked for as often as any other.
+        let found = match kept.get(name) {
+            None if kept.len() >= self.most => kept.get(OTHER),
+            found => found,
+        };
+        match found {
             Some(found) => Arc::clone(found),
             None => self.add(name),
         }
@@ -72,5 +78,17 @@ mod tests {
         let all = shelf.each();
         let all: Vec<_> = all.iter().map(|(name, n)| (&**name, n.value())).collect();
         assert_eq!(all, [(OTHER, 3), ("a", 2), ("b", 1)]);
+    }
+
+    #[test]
+    fn a_name_without_a_place_copies_the_shelf_no_second_time() {
+        let shelf = Shelf::<Counter>::new(1);
+        let (_, found) = (shelf.of("a"), shelf.of("b"));
+        let before = shelf.kept.load_full();
+        for name in ["b", "c", "a"] {
+            shelf.of(name).count();
+        }
+        assert!(Arc::ptr_eq(&before, &shelf.kept.load_full()));
+        assert_eq!(found.value(), 2);
     }
 }
