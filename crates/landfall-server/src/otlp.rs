@@ -24,7 +24,7 @@ const QUEUE: usize = 8192;
 /// Most spans in one call.
 const BATCH: usize = 512;
 
-/// How long spans are gathered before a call.
+/// How long spans are gathered before a call that would not be full.
 const GATHER: Duration = Duration::from_millis(500);
 
 /// How long one call may take.
@@ -89,22 +89,33 @@ impl Exporter {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let pause = tokio::select! {
-                pause = self.next(&mut batch) => pause,
+                biased;
                 () = stop.given() => break,
+                pause = self.next(&mut batch) => pause,
             };
             tokio::select! {
                 () = time::sleep(pause) => {}
                 () = stop.given() => break,
             }
         }
-        let _ = time::timeout(LAST_WORDS, async {
-            // Requests that were taken before the stop still end.
-            time::sleep(GATHER).await;
-            let room = BATCH.saturating_sub(batch.len()).max(1);
-            let _ = time::timeout(GATHER, self.offered.take(&mut batch, room)).await;
-            self.send(&batch).await
-        })
-        .await;
+        let _ = time::timeout(LAST_WORDS, self.last(batch)).await;
+    }
+
+    /// Sends what is left, and what requests bring that were taken before the stop and still end.
+    async fn last(&mut self, mut batch: Vec<Span>) {
+        time::sleep(GATHER).await;
+        loop {
+            let room = BATCH.saturating_sub(batch.len());
+            if room > 0 {
+                let _ = time::timeout(GATHER, self.offered.take(&mut batch, room)).await;
+            }
+            let is_full = batch.len() == BATCH;
+            let is_away = matches!(self.send(&batch).await, Sent::Later(_));
+            if is_away || !is_full {
+                return;
+            }
+            batch.clear();
+        }
     }
 
     /// Waits for spans and sends them; gives how long to wait before the next. Spans that could not be sent
@@ -127,8 +138,13 @@ impl Exporter {
                     tracing::info!("the collector of spans takes them again");
                 }
                 self.failures = 0;
+                // More wait, most likely: whoever takes them all is kept waiting for nothing.
+                let pause = match batch.len() {
+                    BATCH => Duration::ZERO,
+                    _ => GATHER,
+                };
                 batch.clear();
-                GATHER
+                pause
             }
             Sent::Never(why) => {
                 let lost = batch.len();
@@ -185,3 +201,6 @@ impl Exporter {
 fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504)
 }
+
+#[cfg(test)]
+mod tests;
