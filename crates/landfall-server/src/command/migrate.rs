@@ -7,7 +7,7 @@ use landfall_store::schema::{self, Upgrade};
 use super::backup::Server;
 use super::outcome::{Exit, Failure};
 use super::print;
-use super::serve::database::refused;
+use super::serve::database::{refused, refused_file};
 use crate::data_folder::DataFolder;
 use crate::time::SystemClock;
 
@@ -39,8 +39,13 @@ pub fn run(options: &MigrateOptions) -> Result<(), Failure> {
         _folder = Some(DataFolder::open(&place.data_dir).map_err(anyhow::Error::new)?);
     }
     let database = place.database();
-    let Upgrade { from, to } = schema::bring_up_to_date(database, SystemClock.now())
-        .map_err(|error| refused(&error, false))?;
+    let Upgrade { from, to } =
+        schema::bring_up_to_date(database, SystemClock.now()).map_err(|error| {
+            match &place.postgres {
+                Some(_) => refused(&error, false),
+                None => refused_file(&error),
+            }
+        })?;
     print::text(&if from == to {
         format!("The database {database} has schema version {to}, which is this build's.\n")
     } else {

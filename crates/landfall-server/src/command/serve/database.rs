@@ -67,6 +67,11 @@ pub fn refused_file(error: &OpenError) -> Failure {
             error.to_string(),
             "put back the sealing.key that belongs to this database (secrets.sealing_key_file); without it no key in it can be read",
         ),
+        OpenError::Unavailable { remedy: None, .. } => Failure::new(
+            Exit::Refused,
+            error.to_string(),
+            "see with `landfall doctor` what is wrong with the file; one that is another program's, or damaged, is replaced by a backup with `landfall restore`",
+        ),
         OpenError::NewerSchema { .. } | OpenError::Unavailable { .. } => refused(error, false),
     }
 }
@@ -98,5 +103,25 @@ pub fn refused(error: &OpenError, is_new: bool) -> Failure {
             error.to_string(),
             "see that the database runs and takes writes, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_does_not_open_leads_nobody_to_the_settings_of_a_server() {
+        let strange = OpenError::Unavailable {
+            database: "landfall.db".to_owned(),
+            cause: "table services already exists".to_owned(),
+            remedy: None,
+        };
+        let (file, server) = (refused_file(&strange), refused(&strange, false));
+        let fix = |failure: &Failure| failure.fix.clone().expect("a remedy");
+        assert_eq!(file.exit, Exit::Refused);
+        assert!(!fix(&file).contains("database.url"), "{file:?}");
+        assert_eq!(server.exit, Exit::CannotConnect);
+        assert!(fix(&server).contains("database.url"), "{server:?}");
     }
 }
