@@ -22,6 +22,7 @@ pub(super) async fn run<S: HubStore>(here: &House<S>, there: &House<S>) {
     a_migrated_device_takes_its_twin_along(here, there).await;
     a_moved_device_starts_anew(here, there).await;
     of_two_racing_placements_one_wins(here).await;
+    of_racing_placements_in_one_commit_one_wins(here).await;
     a_placement_whose_hub_is_gone_harms_no_other(here).await;
     hubs_and_twins_that_cannot_be_are_refused(here).await;
 }
@@ -259,6 +260,34 @@ async fn of_two_racing_placements_one_wins<S: HubStore>(house: &House<S>) {
             ),
             "{manner:?}"
         );
+    }
+}
+
+async fn of_racing_placements_in_one_commit_one_wins<S: HubStore>(house: &House<S>) {
+    for (manner, id) in [
+        (Manner::Create, "crowd-create"),
+        (Manner::Reset, "crowd-reset"),
+    ] {
+        if manner != Manner::Create {
+            house.device(id).await;
+        }
+        let mut changes = Vec::new();
+        for _ in 0..24 {
+            let placement = placement(house, id, manner.clone());
+            changes.push(Change::of_hub(writes(house, &placement).await));
+        }
+        let answers = house.store.commit(changes).await;
+        let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1, "{manner:?}");
+        for answer in lost {
+            assert!(
+                matches!(
+                    answer,
+                    Err(CommitError::Exists(_) | CommitError::Changed(_))
+                ),
+                "{manner:?}: {answer:?}"
+            );
+        }
     }
 }
 
