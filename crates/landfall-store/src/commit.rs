@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use landfall_core::store::CommitError;
 
@@ -34,6 +35,15 @@ const MOST_ROWS: usize = 2000;
 
 /// Groups without anybody else in them after which imports have the writer to themselves.
 const QUIET: usize = 16;
+
+/// From so many requests in the last group on, the next waits for more.
+const COMPANY: usize = 4;
+
+/// How long it waits at a time; it goes on without more as soon as a wait brought none.
+const WAIT: Duration = Duration::from_micros(500);
+
+/// How often it waits.
+const WAITS: u32 = 8;
 
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
@@ -71,6 +81,8 @@ pub(crate) struct Writer {
     observed: Observed,
     traces_kept: Option<i64>,
     since_checkpoint: usize,
+    /// How many requests the last group had.
+    company: usize,
     /// Whether the last group was given up because there was no database: the next does not wait for one.
     alone: bool,
 }
@@ -90,6 +102,7 @@ impl Writer {
             observed,
             traces_kept: None,
             since_checkpoint: 0,
+            company: 0,
             alone: false,
         }
     }
@@ -113,6 +126,7 @@ impl Writer {
             let mut group = Vec::new();
             let mut apart = Vec::new();
             let mut next = first.filter(|_| closing.is_none());
+            let mut waits = WAITS;
             while let Some(request) = next {
                 match request {
                     Request::Close(answer) => {
@@ -123,10 +137,9 @@ impl Writer {
                     request @ Request::Traces { .. } => apart.push(request),
                     request => group.push(request),
                 }
-                next = (group.len() < MOST)
-                    .then(|| requests.try_recv().ok())
-                    .flatten();
+                next = self.another(requests, group.len(), &mut waits);
             }
+            self.company = group.len();
             quiet = if group.is_empty() { quiet + 1 } else { 0 };
             let most = if quiet > QUIET { MOST_ROWS } else { 0 };
             group.extend(share(&mut many, most));
@@ -147,6 +160,30 @@ impl Writer {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(());
         }
+    }
+
+    /// Another request of a group that has `gathered` so many. Where many ask at once a commit waits a moment
+    /// for more of them: what it costs is nearly the same for one and for all, most of all on a quick disk,
+    /// which leaves little time for them to come by themselves. Who asks alone never waits.
+    fn another(
+        &self,
+        requests: &Receiver<Request>,
+        gathered: usize,
+        waits: &mut u32,
+    ) -> Option<Request> {
+        if gathered >= MOST {
+            return None;
+        }
+        if let Ok(request) = requests.try_recv() {
+            return Some(request);
+        }
+        if gathered == 0 || self.company < COMPANY || *waits == 0 {
+            return None;
+        }
+        *waits -= 1;
+        // Awoken early it only commits earlier.
+        std::thread::park_timeout(WAIT);
+        requests.try_recv().ok()
     }
 
     /// The next request; what a lease needs while there is none is done meanwhile. Nothing when nobody is
