@@ -6,10 +6,10 @@ use std::collections::btree_map::Entry;
 
 use anyhow::Context as _;
 
+use super::Options;
 use super::derived::{self, Floor};
 use super::row::{Asked, Family, Figure, Outcome, Row};
 use super::stage::{Measured, Stage};
-use super::{Options, WIDENED};
 
 /// How often its rounds a short run makes before it fails: another program may have had the machine. All rounds
 /// count together, so that it does not pass by luck.
@@ -190,7 +190,7 @@ impl Running {
 
     /// Whether the rounds so far would fail a short run.
     fn is_past(&self) -> bool {
-        !self.outcome.meets(self.outcome.bounds.must, WIDENED)
+        !self.outcome.is_held()
     }
 
     fn ended(self, stage: &Stage) -> Outcome {
