@@ -213,10 +213,11 @@ impl Writer {
         let away = |outcome: &&Outcome| matches!(outcome, Err(CommitError::Unavailable(_)));
         let given_up = outcomes.iter().filter(away).count();
         self.observed.tell(|observer| observer.gave_up(given_up));
+        // Told first: who has its answer may look at what is told.
+        self.observed.tell(|observer| observer.answered(many));
         for (request, outcome) in group.into_iter().zip(outcomes) {
             request.answer(outcome);
         }
-        self.observed.tell(|observer| observer.answered(many));
     }
 
     /// Carries out a group; again as long as others come in between or the connection is lost, in halves
@@ -380,9 +381,9 @@ impl Writer {
                 }
             }
         };
+        self.observed.tell(|observer| observer.answered(1));
         // A caller that went away needs no answer.
         let _ = answer.send(outcome);
-        self.observed.tell(|observer| observer.answered(1));
     }
 
     fn checkpoint(&mut self, wholly: bool) {
