@@ -22,7 +22,7 @@ use landfall_core::store::CommitError;
 pub(crate) use self::connection::Connection;
 use self::request::{Done, Outcome, removes_traces, turn, weight};
 pub(crate) use self::request::{Request, closed};
-use crate::dialect::{Fault, Session};
+use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
 use crate::{audit, enrollments, lease, operations, traces};
@@ -181,8 +181,7 @@ impl Writer {
             return None;
         }
         *waits -= 1;
-        // Awoken early it only commits earlier.
-        std::thread::park_timeout(WAIT);
+        patience::moment(WAIT);
         requests.try_recv().ok()
     }
 

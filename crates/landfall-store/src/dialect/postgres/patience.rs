@@ -1,4 +1,4 @@
-//! Waiting for another machine, bounded: the store's only timers. Nothing is decided by what a clock says; a
+//! Waiting, bounded, for another machine and for company: the store's only timers. Nothing is decided by what a clock says; a
 //! database that does not answer is given up, and the one who asked is told to come back.
 
 use std::time::Duration;
@@ -30,6 +30,15 @@ pub(super) async fn within<T>(
 )]
 pub(crate) async fn bounded<T>(bound: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(bound, work).await.ok()
+}
+
+/// Lets this thread rest for a moment, or less.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer waits for more who ask; awoken early it only commits earlier"
+)]
+pub(crate) fn moment(span: Duration) {
+    std::thread::park_timeout(span);
 }
 
 /// Waits before another try.
