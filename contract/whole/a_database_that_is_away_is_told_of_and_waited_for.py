@@ -1,9 +1,10 @@
 """`landfall serve` on a PostgreSQL database that is away or not as it must be. At the start it says what is wrong and what
-to do, leaves with the status for it, and starts once that is done. Later devices are told to come back, `readyz` says no,
-and it goes on by itself. A database with few connections to give is shared; one with none is waited for.
+to do, leaves with the status for it, and starts once that is done. Later devices are told to come back, `readyz` and the log
+say what is wrong and what to do, even while nobody asks for anything, and it goes on by itself. A database with few connections to give is shared; one with none is waited for.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -15,6 +16,8 @@ from node import Fleet, Node, authority
 
 CANNOT_CONNECT, REFUSED, USAGE = 6, 1, 2
 REACH = "see that the database runs and takes writes"
+MORE = "let the database give each server ten connections"
+IDENTITY = "see that user, password and database name are right"
 # Fewer than the connections that read, and as few as it can do with: one that writes, one that reads.
 FEWEST = 2
 SEEN_WITHIN_SECONDS = 60
@@ -49,7 +52,7 @@ def start_refused(database, node):
     database.stop()
     refuses(node, url, CANNOT_CONNECT, "landfall on", "Connection refused", REACH)
     database.start()
-    refuses(node, url_of(database, name="elsewhere"), CANNOT_CONNECT, 'database "elsewhere" does not exist', REACH)
+    refuses(node, url_of(database, name="elsewhere"), CANNOT_CONNECT, 'database "elsewhere" does not exist', IDENTITY)
     refuses(node, url_of(database, user="nobody"), CANNOT_CONNECT, "password authentication failed", "database.password_file")
     refuses(node, "postgresql://landfall@db.landfall.test/landfall", CANNOT_CONNECT, "db.landfall.test", REACH)
     refuses(node, url.replace("postgresql:", "mysql:"), USAGE, "database.url", "postgresql://USER@HOST:PORT/NAME")
@@ -58,7 +61,7 @@ def start_refused(database, node):
     node.secret("password", Database.PASSWORD)
     for wrong, right, told in [
         ("ALTER DATABASE landfall SET default_transaction_read_only = on", "ALTER DATABASE landfall RESET default_transaction_read_only", REACH),
-        ("ALTER ROLE landfall CONNECTION LIMIT 0", "ALTER ROLE landfall CONNECTION LIMIT -1", "too many connections"),
+        ("ALTER ROLE landfall CONNECTION LIMIT 0", "ALTER ROLE landfall CONNECTION LIMIT -1", MORE),
     ]:
         database.sql(wrong, database="postgres")
         refuses(node, url, CANNOT_CONNECT, told)
@@ -70,7 +73,37 @@ def start_refused(database, node):
     node.on(url).start()
 
 
-def goes_and_comes(fleet, node, prefix, go, come):
+def causes(node):
+    """What its log gives as the cause of errors."""
+    lines = [json.loads(line) for line in node.text().splitlines() if line.startswith("{")]
+    return [line["fields"]["cause"] for line in lines if line["level"] == "ERROR" and "cause" in line["fields"]]
+
+
+def tells(node, remedy):
+    """Says where it is asked, and in its log, what to do; and no secret."""
+    def told():
+        status, _, text = node.ask("/readyz")
+        return status == 503 and remedy in text
+
+    until(f"it says: {remedy}", told)
+    assert any(remedy in cause for cause in causes(node)), f"{remedy} is not in the log"
+    for text in (node.ask("/readyz")[2], node.text()):
+        assert Database.PASSWORD not in text and "postgresql://" not in text, text
+
+
+def goes_unasked(database, node):
+    """Goes while nobody asks for anything: the log says so once, and that it is back."""
+    before = len(node.text())
+    database.stop()
+    until("the log says so", lambda: "renew its lease" in node.text()[before:])
+    assert REACH in causes(node)[-1], causes(node)[-1]
+    database.start()
+    until("the log says that it is back", lambda: "the database is back" in node.text()[before:])
+    assert node.text()[before:].count("renew its lease") == 1, node.text()[before:]
+    counted["away"] += 1
+
+
+def goes_and_comes(fleet, node, prefix, go, come, remedy=REACH):
     """Goes under load: the server says so, lives on, and works again when it is back. Gives each device's hub."""
     process = node.process.pid
     with Load(fleet, [node], prefix, chance, breath=0.1) as load:
@@ -79,6 +112,7 @@ def goes_and_comes(fleet, node, prefix, go, come):
         before = load.done["put off"]
         until("devices are told to come back", lambda: load.done["put off"] >= before + 4 or load.wrong)
         until("it says that it is not ready", lambda: node.ask("/readyz")[0] == 503)
+        tells(node, remedy)
         assert node.ask("/healthz")[0] == 200
         come()
         node.wait_until_ready()
@@ -123,6 +157,7 @@ with contextlib.ExitStack() as everything:
             try:
                 start_refused(database, node)
                 fleet, hubs = Fleet(node), {}
+                goes_unasked(database, node)
                 hubs.update(goes_and_comes(fleet, node, "killed", database.kill, database.start))
                 hubs.update(goes_and_comes(fleet, node, "stopped", database.stop, database.start))
 
@@ -131,7 +166,14 @@ with contextlib.ExitStack() as everything:
                     database.sql(CUT_OFF)
 
                 hubs.update(shares_few(database, fleet, node))
-                hubs.update(goes_and_comes(fleet, node, "taken", taken, lambda: database.sql("ALTER ROLE landfall CONNECTION LIMIT -1")))
+                hubs.update(goes_and_comes(fleet, node, "taken", taken, lambda: database.sql("ALTER ROLE landfall CONNECTION LIMIT -1"), MORE))
+
+                def locked_out():
+                    database.sql("ALTER ROLE landfall PASSWORD 'of somebody else'", database="postgres")
+                    database.sql(CUT_OFF)
+
+                right = f"ALTER ROLE landfall PASSWORD '{Database.PASSWORD}'"
+                hubs.update(goes_and_comes(fleet, node, "locked-out", locked_out, lambda: database.sql(right, database="postgres"), IDENTITY))
                 each_on_its_hub(fleet, node, hubs)
                 counted["devices"] += len(hubs)
                 node.stop()

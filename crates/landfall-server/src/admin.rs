@@ -84,10 +84,7 @@ async fn answer<S: Store>(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("the database takes no writes: {}\n", error.0),
             ),
-            Err(late) => reply(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("the store: {late}\n"),
-            ),
+            Err(_) => reply(StatusCode::SERVICE_UNAVAILABLE, late()),
         },
         "/metrics" => metrics(&asked.scrape).await,
         "/ca.pem" => match asked.ca.load_full() {
@@ -102,6 +99,15 @@ async fn answer<S: Store>(
             "there is /healthz, /readyz, /metrics and /ca.pem\n".to_owned(),
         ),
     }
+}
+
+/// What is said when the store does not say in time whether it can write: the log knows more, or will.
+fn late() -> String {
+    format!(
+        "the database takes no writes: it confirmed none within {} seconds: see that it runs, that this machine reaches it, and that \
+         nothing holds up its commits (a disk, another session, a synchronous standby that is away); the log says more\n",
+        READY_WITHIN.as_secs()
+    )
 }
 
 /// A scrape; counting a process's open files takes a while when there are many.

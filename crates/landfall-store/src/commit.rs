@@ -244,9 +244,15 @@ impl Writer {
                         return outcomes;
                     }
                     Some(false) => fault,
-                    None => Fault::Database(format!(
-                        "the database did not say whether it kept the changes: {fault}"
-                    )),
+                    None => {
+                        let cause = format!(
+                            "the database did not say whether it kept the changes: {fault}"
+                        );
+                        match fault.remedy() {
+                            Some(remedy) => Fault::Hindered(cause, remedy),
+                            None => Fault::Database(cause),
+                        }
+                    }
                 },
             };
             tries += 1;

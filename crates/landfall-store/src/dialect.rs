@@ -10,6 +10,7 @@ mod sqlite;
 
 use std::borrow::Cow;
 
+use self::postgres::hindrance;
 pub(crate) use self::postgres::{Columns, Pool, Postgres, patience};
 pub use self::postgres::{PostgresUrl, UrlError};
 pub(crate) use self::session::{Session, Source};
@@ -54,12 +55,26 @@ impl Fault {
         match self {
             Fault::Refused(error) => error,
             Fault::Orphan => CommitError::Absent("the record that this one belongs to".to_owned()),
-            Fault::Ended | Fault::Hindered(..) => CommitError::Unavailable(self.to_string()),
-            Fault::Database(cause)
-            | Fault::Again(cause)
-            | Fault::Lost(cause)
-            | Fault::Crowded(cause)
-            | Fault::Record(cause) => CommitError::Unavailable(cause),
+            other => CommitError::Unavailable(other.with_remedy()),
+        }
+    }
+
+    /// What an operator can do about it, where that is known.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Fault::Hindered(_, remedy) => Some(remedy),
+            Fault::Lost(_) => Some(hindrance::AWAY),
+            Fault::Crowded(_) => Some(hindrance::CROWDED),
+            _ => None,
+        }
+    }
+
+    /// The fault as operators read it, in the log and where they ask whether the server can serve.
+    pub(crate) fn with_remedy(&self) -> String {
+        match self {
+            Fault::Lost(cause) => format!("{cause}: {}", hindrance::AWAY),
+            Fault::Crowded(cause) => format!("{cause}: {}", hindrance::CROWDED),
+            other => other.to_string(),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     place: Option<Place>,
     /// Whether the last group could not be written, for a reason that may last: nobody waits for its end.
     hindered: bool,
+    /// Whether the log was told that the lease cannot be renewed.
+    told: bool,
 }
 
 impl Connection {
@@ -37,6 +39,7 @@ impl Connection {
             session: Some(session),
             lease: None,
             hindered: false,
+            told: false,
         }
     }
 
@@ -123,6 +126,14 @@ impl Connection {
         if let (true, Some(session)) = (self.hindered, &self.session) {
             self.hindered = session.be_patient(true).is_err();
         }
+        self.is_back();
+    }
+
+    /// Tells the log that what it was told of is over.
+    fn is_back(&mut self) {
+        if std::mem::take(&mut self.told) {
+            tracing::info!("the database is back");
+        }
     }
 
     /// Renews the lease while nothing is committed.
@@ -136,8 +147,16 @@ impl Connection {
             self.lease = lease;
             renewed
         });
-        if let Err(fault) = renewed {
-            self.failed(&fault);
+        match renewed {
+            Ok(()) => self.is_back(),
+            Err(fault) => {
+                // Once: who asks for something meanwhile has lines of its own.
+                if !self.told && !matches!(fault, Fault::Again(_) | Fault::Ended) {
+                    self.told = true;
+                    tracing::error!(cause = %fault.with_remedy(), "the database does not let this server renew its lease");
+                }
+                self.failed(&fault);
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! PostgreSQL's side of the dialect: one connection whose owner waits for each answer. Where the database is
-//! stands in `url`, how it is reached in `connecting`, what values and errors mean in `values`; readers share
-//! the connections of `pool`.
+//! stands in `url`, how it is reached in `connecting`, what values and errors mean in `values`, what to do about
+//! errors in `hindrance`; readers share the connections of `pool`.
 //!
 //! The owner is a thread of its own, never a task: it waits.
 
 mod columns;
 mod connecting;
+pub(super) mod hindrance;
 pub(crate) mod patience;
 mod pool;
 mod url;

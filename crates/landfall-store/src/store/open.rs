@@ -221,9 +221,10 @@ impl Opening {
 impl Source {
     /// What is said when the database does not let itself be opened.
     pub(crate) fn unavailable(&self, fault: Fault) -> OpenError {
-        let (cause, remedy) = match fault {
-            Fault::Hindered(cause, remedy) => (cause, Some(remedy)),
-            other => (other.to_string(), None),
+        let remedy = fault.remedy();
+        let cause = match fault {
+            Fault::Hindered(cause, _) => cause,
+            other => other.to_string(),
         };
         OpenError::Unavailable {
             database: self.to_string(),

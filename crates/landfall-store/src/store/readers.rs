@@ -84,7 +84,7 @@ impl Readers {
 }
 
 pub(super) fn unread(fault: Fault) -> ReadError {
-    ReadError(fault.to_string())
+    ReadError(fault.with_remedy())
 }
 
 /// Connections that read a SQLite file. One is opened whenever all are in use.

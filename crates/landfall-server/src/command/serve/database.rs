@@ -72,7 +72,11 @@ pub fn refused_file(error: &OpenError) -> Failure {
             error.to_string(),
             "see with `landfall doctor` what is wrong with the file; one that is another program's, or damaged, is replaced by a backup with `landfall restore`",
         ),
-        OpenError::NewerSchema { .. } | OpenError::Unavailable { .. } => refused(error, false),
+        OpenError::Unavailable {
+            remedy: Some(remedy),
+            ..
+        } => Failure::new(Exit::Refused, error.to_string(), *remedy),
+        OpenError::NewerSchema { .. } => refused(error, false),
     }
 }
 
@@ -94,14 +98,10 @@ pub fn refused(error: &OpenError, is_new: bool) -> Failure {
             error.to_string(),
             "all servers of a database have the same sealing.key: copy it from one that uses this database",
         ),
-        OpenError::Unavailable {
-            remedy: Some(remedy),
-            ..
-        } => Failure::new(Exit::Refused, error.to_string(), *remedy),
-        OpenError::Unavailable { remedy: None, .. } => Failure::new(
+        OpenError::Unavailable { remedy, .. } => Failure::new(
             Exit::CannotConnect,
             error.to_string(),
-            "see that the database runs and takes writes, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)",
+            remedy.unwrap_or("see that the database runs and takes writes, that this machine reaches it, and that user, password and database name are right (database.url, database.password_file)"),
         ),
     }
 }

@@ -3,6 +3,7 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+use super::hindrance;
 use crate::dialect::{Fault, Value};
 
 /// Values as the driver takes them.
@@ -62,7 +63,10 @@ impl From<tokio_postgres::Error> for Fault {
             | &SqlState::CANNOT_CONNECT_NOW
             | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fault::Lost(told),
             code if code.code().starts_with("08") => Fault::Lost(told),
-            _ => Fault::Database(told),
+            code => match hindrance::remedy(code) {
+                Some(remedy) => Fault::Hindered(told, remedy),
+                None => Fault::Database(told),
+            },
         }
     }
 }
