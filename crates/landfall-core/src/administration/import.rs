@@ -75,9 +75,9 @@ pub enum Settled {
 /// Why a record is not in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefusal {
-    /// It has no key.
-    #[error("it has no key, and a new one would lock its devices out")]
-    NoKey,
+    /// It lacks keys.
+    #[error("{0}")]
+    NoKey(LackingKeys),
     /// It names a certificate that it does not hold.
     #[error(
         "it shows the certificate with SHA-256 thumbprint {0} and does not hold it, and none such is stored"
@@ -89,6 +89,32 @@ pub enum ImportRefusal {
     /// It breaks a rule.
     #[error("{0}")]
     Rule(Error),
+}
+
+/// Which of its two keys a record lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LackingKeys {
+    /// Both.
+    #[error("it has no key, and a new one would lock its devices out")]
+    Both,
+    /// The first.
+    #[error("it has no primary key, and a new one would lock out the devices that use it")]
+    Primary,
+    /// The second.
+    #[error("it has no secondary key, and a new one would lock out the devices that use it")]
+    Secondary,
+}
+
+impl LackingKeys {
+    /// What a record lacks, by whether it has its primary and its secondary key.
+    pub fn of(primary: bool, secondary: bool) -> Option<Self> {
+        match (primary, secondary) {
+            (true, true) => None,
+            (false, true) => Some(Self::Primary),
+            (true, false) => Some(Self::Secondary),
+            (false, false) => Some(Self::Both),
+        }
+    }
 }
 
 impl<S: Store> Administration<'_, S> {
@@ -258,7 +284,7 @@ impl<E: Enrollment> Import<E> {
     fn lack(&self) -> Option<ImportRefusal> {
         match &self.request.attestation {
             AttestationRequest::SymmetricKey { primary, secondary } => {
-                (primary.is_none() || secondary.is_none()).then_some(ImportRefusal::NoKey)
+                LackingKeys::of(primary.is_some(), secondary.is_some()).map(ImportRefusal::NoKey)
             }
             AttestationRequest::ClientCertificates(slots)
             | AttestationRequest::SigningCertificates(slots) => {

@@ -71,12 +71,22 @@ fn a_record_without_both_keys_lacks_them_and_keeps_those_that_are_stored() {
         )
     };
     assert_eq!(asked(Some(key(1)), Some(key(2))).lack(), None);
-    for lacking in [
-        asked(None, None),
-        asked(Some(key(1)), None),
-        asked(None, Some(key(2))),
+    for (lacking, which, named) in [
+        (asked(None, None), LackingKeys::Both, "no key,"),
+        (
+            asked(Some(key(1)), None),
+            LackingKeys::Secondary,
+            "no secondary key,",
+        ),
+        (
+            asked(None, Some(key(2))),
+            LackingKeys::Primary,
+            "no primary key,",
+        ),
     ] {
-        assert_eq!(lacking.lack(), Some(ImportRefusal::NoKey));
+        let lack = lacking.lack().expect("it lacks one");
+        assert_eq!(lack, ImportRefusal::NoKey(which));
+        assert!(lack.to_string().contains(named), "{lack}");
         assert!(lacking.is_kept_by(&keys(7)), "whatever keys are stored");
         assert!(!lacking.is_kept_by(&signing(Some(&certificate()), None)));
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use landfall_core::administration::import::LackingKeys;
 use landfall_core::certificate::Certificate;
 use landfall_core::document::JsonObject;
 use landfall_wire::client::service::id_member;
@@ -207,13 +208,8 @@ impl Fit {
                 "services do not show the text of certificates: give the one with SHA-256 thumbprint {} by --certificates",
                 missing.join(" and ")
             ))
-        } else if lacks_keys(attestation) {
-            Some(
-                "it has no key, and a new one would lock its devices out: export it with --keys"
-                    .to_owned(),
-            )
         } else {
-            None
+            lacking_keys(attestation).map(|lacking| format!("{lacking}: export it with --keys"))
         };
         Ok(Item {
             collection,
@@ -224,14 +220,17 @@ impl Fit {
     }
 }
 
-fn lacks_keys(attestation: &Json) -> bool {
+fn lacking_keys(attestation: &Json) -> Option<LackingKeys> {
     let kind = attestation.get("type").and_then(Json::as_str);
-    let keyed = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("symmetricKey"));
-    keyed
-        && ["primaryKey", "secondaryKey"].iter().any(|name| {
-            let key = attestation.get("symmetricKey").and_then(|it| it.get(name));
-            key.and_then(Json::as_str).is_none_or(str::is_empty)
-        })
+    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("symmetricKey")) {
+        return None;
+    }
+    let has = |name| {
+        let key = attestation.get("symmetricKey").and_then(|it| it.get(name));
+        key.and_then(Json::as_str)
+            .is_some_and(|key| !key.is_empty())
+    };
+    LackingKeys::of(has("primaryKey"), has("secondaryKey"))
 }
 
 #[cfg(test)]
@@ -300,6 +299,14 @@ mod tests {
         };
         assert_eq!(lacks(keys()), None);
         assert!(lacks(json!({"type": "symmetricKey"})).is_some_and(|it| it.contains("--keys")));
+        for (left_out, named) in [
+            ("primaryKey", "no primary key"),
+            ("secondaryKey", "no secondary key"),
+        ] {
+            let mut one = keys();
+            one["symmetricKey"][left_out] = json!("");
+            assert!(lacks(one).is_some_and(|it| it.contains(named) && it.contains("--keys")));
+        }
         let info = json!({"type": "x509", "x509": {"clientCertificates": {"primary": {"info": {"sha256Thumbprint": "ab"}}}}});
         assert!(lacks(info).is_some_and(|it| it.contains("AB") && it.contains("--certificates")));
         let named = json!({"type": "x509", "x509": {"caReferences": {"primary": "root"}, "clientCertificates": null}});

@@ -37,7 +37,7 @@ pub struct RefusedLine {
 pub enum Why {
     /// It is no line of an import, or its record breaks a rule.
     Invalid,
-    /// It has no key.
+    /// It lacks a key, or both.
     NoKey,
     /// It does not hold the certificate that it shows.
     NoCertificate,
@@ -121,7 +121,7 @@ impl RefusedLine {
             line,
             record: Some(record),
             why: match refusal {
-                ImportRefusal::NoKey => Why::NoKey,
+                ImportRefusal::NoKey(_) => Why::NoKey,
                 ImportRefusal::NoCertificate(_) => Why::NoCertificate,
                 ImportRefusal::Differs(_) => Why::Differs,
                 ImportRefusal::Rule(_) => Why::Invalid,
