@@ -1,6 +1,6 @@
 //! Rows about a million enrollments: a file of them is imported by `landfall enrollment import`, and then
-//! it is asked what the server is like that has them. Too long for rounds: the references are measured
-//! before and after the import, all else in one run. What each row is made of stands in `rows`.
+//! it is asked what the server is like that has them. Too long for rounds: each reference of the import
+//! is measured twice, all else once. What each row is made of stands in `rows`.
 
 mod rows;
 mod server;

@@ -10,7 +10,7 @@ pub(super) const HEAD: &str = "\
 Written by `cargo xtask bench`, which anybody can run; it takes some minutes and two processors. Each row holds something that
 Landfall does against a program that does the least of the kind, in the same run: rows are interleaved, round by round, and the
 ratio of each round is taken by itself. Shown is the median ratio with the lowest and the highest. Rows 17 to 22 come of one
-import and what is there after it; their references are measured twice. Rates depend on the machine; ratios hardly do. How much one server of yours takes is told by [`landfall bench`](load.md).
+import and what is there after it: the references of row 17 are measured twice, that of row 20 once, and the others have none. Rates depend on the machine; ratios hardly do. How much one server of yours takes is told by [`landfall bench`](load.md).
 
 **Cost** is the processor time of the server's process by the work done, as the kernel's scheduler counts it for every thread:
 what the client costs is not in it. On PostgreSQL (rows 10 and 11) it is the time that passes, since most of the work is the
