@@ -5,12 +5,14 @@
 //! longer and longer pauses, and what finds no room meanwhile is counted and told.
 
 mod form;
+mod telling;
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use landfall_wire::message::Request;
 
+use self::telling::Failing;
 use crate::client::tls::{Trust, settings};
 use crate::client::{Client, ClientError, Endpoint};
 use crate::config::Collector;
@@ -39,14 +41,16 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// After how many failures in a row, for the same reason, the log is told again.
 const TOLD_AGAIN: u32 = 20;
 
+/// The same for calls that were refused, which come without longer pauses: once a minute.
+const REFUSAL_TOLD_AGAIN: u32 = 120;
+
 /// The one that sends.
 pub struct Exporter {
     offered: Offered,
     client: Client,
     collector: Collector,
-    failures: u32,
-    /// Why the last call failed that the log was told of.
-    told: String,
+    away: Failing,
+    refused: Failing,
 }
 
 /// What became of a call.
@@ -78,8 +82,8 @@ impl Exporter {
             offered,
             client: client.with_limit(PATIENCE),
             collector,
-            failures: 0,
-            told: String::new(),
+            away: Failing::default(),
+            refused: Failing::default(),
         };
         Ok((spans, exporter))
     }
@@ -134,10 +138,11 @@ impl Exporter {
         }
         match self.send(batch).await {
             Sent::Taken => {
-                if self.failures > 0 {
-                    tracing::info!("the collector of spans takes them again");
+                let (away, refused) = (self.away.over(), self.refused.over());
+                if away.or(refused).is_some() {
+                    let lost = refused.unwrap_or_default();
+                    tracing::info!(lost, "the collector of spans takes them again");
                 }
-                self.failures = 0;
                 // More wait, most likely: whoever takes them all is kept waiting for nothing.
                 let pause = match batch.len() {
                     BATCH => Duration::ZERO,
@@ -147,24 +152,23 @@ impl Exporter {
                 pause
             }
             Sent::Never(why) => {
-                let lost = batch.len();
-                tracing::warn!(
-                    lost,
-                    "the collector refused {lost} spans: {why}; see telemetry.otlp_endpoint and telemetry.otlp_headers_file"
-                );
+                if let Some(lost) = self.refused.again(&why, batch.len(), REFUSAL_TOLD_AGAIN) {
+                    tracing::warn!(
+                        lost,
+                        "the collector refused {lost} spans: {why}; see telemetry.otlp_endpoint and telemetry.otlp_headers_file"
+                    );
+                }
                 batch.clear();
                 GATHER
             }
             Sent::Later(why) => {
-                if self.failures.is_multiple_of(TOLD_AGAIN) || why != self.told {
+                let longer = PAUSES.0.saturating_mul(1 << self.away.times.min(5));
+                if self.away.again(&why, 0, TOLD_AGAIN).is_some() {
                     tracing::warn!(
                         "the collector of spans at {} takes none: {why}. Requests are served all the same; spans wait, and are dropped when more than {QUEUE} do",
                         self.client.endpoint()
                     );
-                    self.told = why;
                 }
-                let longer = PAUSES.0.saturating_mul(1 << self.failures.min(5));
-                self.failures += 1;
                 longer.min(PAUSES.1)
             }
         }

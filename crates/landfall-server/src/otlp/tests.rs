@@ -1,4 +1,4 @@
-//! The exporter against a collector on this machine that takes everything.
+//! The exporter against a collector on this machine that takes everything, or nothing.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::stop;
 /// How many spans each call brought.
 type Calls = Arc<Mutex<Vec<usize>>>;
 
-async fn take_all(stream: TcpStream, calls: Calls) -> std::io::Result<()> {
+async fn answer_all(stream: TcpStream, status: &str, calls: Calls) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -37,12 +37,12 @@ async fn take_all(stream: TcpStream, calls: Calls) -> std::io::Result<()> {
         let body = String::from_utf8(body).expect("a text");
         let spans = body.matches("spanId").count();
         calls.lock().expect("whole").push(spans);
-        let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-        stream.write_all(reply).await?;
+        let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+        stream.write_all(reply.as_bytes()).await?;
     }
 }
 
-async fn exporter() -> (Spans, Exporter, Calls) {
+async fn exporter(status: &'static str) -> (Spans, Exporter, Calls) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -50,7 +50,7 @@ async fn exporter() -> (Spans, Exporter, Calls) {
     let told = Arc::clone(&calls);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(take_all(stream, Arc::clone(&told)));
+            tokio::spawn(answer_all(stream, status, Arc::clone(&told)));
         }
     });
     let (spans, exporter) = Exporter::new(Collector {
@@ -83,7 +83,7 @@ fn offer(spans: &Spans, many: usize) {
 
 #[tokio::test]
 async fn a_collector_that_keeps_up_is_sent_full_calls_without_a_pause() {
-    let (spans, mut exporter, calls) = exporter().await;
+    let (spans, mut exporter, calls) = exporter("200 OK").await;
     offer(&spans, 2 * BATCH + 1);
     let mut batch = Vec::new();
     let mut pauses = Vec::new();
@@ -96,11 +96,28 @@ async fn a_collector_that_keeps_up_is_sent_full_calls_without_a_pause() {
 
 #[tokio::test]
 async fn a_stop_sends_all_that_is_left() {
-    let (spans, exporter, calls) = exporter().await;
+    let (spans, exporter, calls) = exporter("200 OK").await;
     offer(&spans, 2 * BATCH + 1);
     let (stopper, stop) = stop::channel();
     stopper.stop();
     exporter.run(stop).await;
     let sent: usize = calls.lock().expect("whole").iter().sum();
     assert_eq!(sent, 2 * BATCH + 1);
+}
+
+#[tokio::test]
+async fn a_collector_that_refuses_is_told_of_once_and_no_span_forgotten() {
+    let (spans, mut exporter, calls) = exporter("401 Unauthorized").await;
+    let mut batch = Vec::new();
+    for many in [3, 4, 5] {
+        offer(&spans, many);
+        assert_eq!(exporter.next(&mut batch).await, GATHER);
+        assert!(batch.is_empty(), "refused spans are not sent again");
+    }
+    assert_eq!(*calls.lock().expect("whole"), [3, 4, 5]);
+    assert_eq!(
+        exporter.refused.over(),
+        Some(9),
+        "told of the first call only"
+    );
 }
