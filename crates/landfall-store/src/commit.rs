@@ -1,6 +1,6 @@
 //! The one writer: many callers' changes in one durable commit.
 //!
-//! A thread takes what is queued, up to [`MOST`] changes, gives each a savepoint under one lock,
+//! A thread takes what is queued, up to a bound (`gathering`), gives each a savepoint under one lock,
 //! commits, and only then answers. A change that is refused leaves nothing behind and harms no
 //! other. Where several servers share the database, a group that another came in between is carried out
 //! again. When the commit itself fails, every change of the group is answered `Unavailable`, and the
@@ -9,41 +9,23 @@
 mod apply;
 mod batch;
 mod connection;
+mod gathering;
 mod request;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use landfall_core::store::CommitError;
 
 pub(crate) use self::connection::Connection;
-use self::request::{Done, Outcome, removes_traces, turn, weight};
+use self::gathering::{Gathered, Gathering};
+use self::request::{Done, Outcome, removes_traces, turn};
 pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
 use crate::{audit, enrollments, lease, operations, traces};
-
-/// Most requests in one commit.
-const MOST: usize = 64;
-
-/// Most rows of imports in one commit: what a device waits for that comes meanwhile.
-const MOST_ROWS: usize = 2000;
-
-/// Groups without anybody else in them after which imports have the writer to themselves.
-const QUIET: usize = 16;
-
-/// From so many requests in the last group on, the next waits for more.
-const COMPANY: usize = 4;
-
-/// How long it waits at a time; it goes on without more as soon as a wait brought none.
-const WAIT: Duration = Duration::from_micros(500);
-
-/// How often it waits.
-const WAITS: u32 = 8;
 
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
@@ -64,13 +46,23 @@ enum Manner {
 /// How a group ended.
 enum End {
     /// It cannot be carried out at once: somebody in it is at fault. Nothing of it was kept.
-    NotSo,
+    NotSo(Fault),
     /// It is durable.
     Durable,
     /// Nothing of it was kept.
     Undone(Fault),
     /// The answer to its commit was lost.
     Unknown(Fault),
+}
+
+/// What is done about a group that was undone.
+enum After {
+    /// It is tried again.
+    Again(Again),
+    /// It is halved: where too many meet, fewer may pass.
+    InHalves,
+    /// Nothing more.
+    GivenUp,
 }
 
 /// The writer's thread owns this.
@@ -81,8 +73,7 @@ pub(crate) struct Writer {
     observed: Observed,
     traces_kept: Option<i64>,
     since_checkpoint: usize,
-    /// How many requests the last group had.
-    company: usize,
+    gathering: Gathering,
     /// Whether the last group was given up because there was no database: the next does not wait for one.
     alone: bool,
 }
@@ -102,7 +93,7 @@ impl Writer {
             observed,
             traces_kept: None,
             since_checkpoint: 0,
-            company: 0,
+            gathering: Gathering::new(Box::new(patience::moment)),
             alone: false,
         }
     }
@@ -110,40 +101,24 @@ impl Writer {
     /// Works until told to close, or until nobody is left to ask.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
-        // What imports bring waits here: each group takes a share of it. Rows share pages, so the more of
-        // them share a commit the less is written; but while others come a group takes one request.
-        let mut many = VecDeque::new();
-        let mut quiet = 0;
-        while closing.is_none() || !many.is_empty() {
-            let first = if many.is_empty() {
-                self.next(requests)
-            } else {
+        while closing.is_none() || self.gathering.has_imports() {
+            let first = if self.gathering.has_imports() {
                 requests.try_recv().ok()
+            } else {
+                self.next(requests)
             };
-            if first.is_none() && many.is_empty() {
+            if first.is_none() && !self.gathering.has_imports() {
                 break;
             }
-            let mut group = Vec::new();
-            let mut apart = Vec::new();
-            let mut next = first.filter(|_| closing.is_none());
-            let mut waits = WAITS;
-            while let Some(request) = next {
-                match request {
-                    Request::Close(answer) => {
-                        closing = Some(answer);
-                        break;
-                    }
-                    request @ Request::Many(..) => many.push_back(request),
-                    request @ Request::Traces { .. } => apart.push(request),
-                    request => group.push(request),
-                }
-                next = self.another(requests, group.len(), &mut waits);
-            }
-            self.company = group.len();
-            quiet = if group.is_empty() { quiet + 1 } else { 0 };
-            let most = if quiet > QUIET { MOST_ROWS } else { 0 };
-            group.extend(share(&mut many, most));
-            self.since_checkpoint += apart.len() + group.iter().map(weight).sum::<usize>();
+            let first = first.filter(|_| closing.is_none());
+            let gathered = self.gathering.gather(first, requests);
+            self.since_checkpoint += gathered.weight();
+            let Gathered {
+                group,
+                apart,
+                closing: told,
+            } = gathered;
+            closing = closing.or(told);
             if !group.is_empty() {
                 self.commit(group);
             }
@@ -160,29 +135,6 @@ impl Writer {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(());
         }
-    }
-
-    /// Another request of a group that has `gathered` so many. Where many ask at once a commit waits a moment
-    /// for more of them: what it costs is nearly the same for one and for all, most of all on a quick disk,
-    /// which leaves little time for them to come by themselves. Who asks alone never waits.
-    fn another(
-        &self,
-        requests: &Receiver<Request>,
-        gathered: usize,
-        waits: &mut u32,
-    ) -> Option<Request> {
-        if gathered >= MOST {
-            return None;
-        }
-        if let Ok(request) = requests.try_recv() {
-            return Some(request);
-        }
-        if gathered == 0 || self.company < COMPANY || *waits == 0 {
-            return None;
-        }
-        *waits -= 1;
-        patience::moment(WAIT);
-        requests.try_recv().ok()
     }
 
     /// The next request; what a lease needs while there is none is done meanwhile. Nothing when nobody is
@@ -225,83 +177,94 @@ impl Writer {
         let mut tries = 0;
         let mut manner = Manner::Batched;
         loop {
-            let (mut outcomes, end) = self.once(group, manner);
-            let fault = match end {
-                End::NotSo => {
-                    manner = Manner::OneByOne;
-                    continue;
-                }
-                End::Durable => {
-                    self.committed();
-                    self.alone = false;
-                    self.connection.went_well();
-                    return outcomes;
-                }
-                End::Undone(fault) => fault,
-                End::Unknown(fault) => match self.connection.came_about(&self.sealer) {
-                    Some(true) => {
-                        self.committed();
-                        return outcomes;
-                    }
-                    Some(false) => fault,
-                    None => {
-                        let cause = format!(
-                            "the database did not say whether it kept the changes: {fault}"
-                        );
-                        match fault.remedy() {
-                            Some(remedy) => Fault::Hindered(cause, remedy),
-                            None => Fault::Database(cause),
-                        }
-                    }
-                },
+            let (outcomes, fault) = self.tried(group, &mut manner);
+            let Some(fault) = fault else {
+                return outcomes;
             };
             tries += 1;
-            let away = matches!(fault, Fault::Lost(_) | Fault::Crowded(_));
-            match &fault {
-                Fault::Again(_) if tries <= TRIES => self.again(Again::Collided),
-                Fault::Again(_) if group.len() > 1 => {
+            match self.after(&fault, tries, group.len()) {
+                // Who collided waits for milliseconds, a database that is away is back after seconds.
+                After::Again(why) => {
+                    self.observed.tell(|observer| observer.tries_again(why));
+                    let patience = if why == Again::Lost { tries + 5 } else { tries };
+                    self.connection.pause(patience, &self.sealer);
+                }
+                After::InHalves => {
                     let (first, second) = group.split_at(group.len() / 2);
                     let mut outcomes = self.carry_out(first);
                     outcomes.extend(self.carry_out(second));
                     return outcomes;
                 }
-                Fault::Lost(cause) if tries <= TRIES && !self.alone => {
-                    tracing::warn!(%cause, "the connection to the database was lost; trying again");
-                    self.again(Again::Lost);
-                }
-                Fault::Crowded(cause) if tries <= TRIES && !self.alone => {
-                    tracing::warn!(%cause, "the database refuses another connection; trying again");
-                    self.again(Again::Lost);
-                }
-                _ => {
-                    self.alone = away;
-                    if let Fault::Hindered(..) = &fault {
-                        // On a full disk what the log holds already may be written over once it is moved.
-                        self.checkpoint(false);
-                    }
-                    let error = fault.into_commit_error();
-                    tracing::error!(cause = %error, "a group of writes failed");
-                    // What was refused on its own grounds stays refused.
-                    outcomes.resize_with(group.len(), || Ok(Done::All));
-                    return outcomes
-                        .into_iter()
-                        .map(|outcome| outcome.and(Err(error.clone())))
-                        .collect();
-                }
+                After::GivenUp => return self.given_up(outcomes, group.len(), fault),
             }
-            // Who collided waits for milliseconds, a database that is away is back after seconds.
-            let patience = if away { tries + 5 } else { tries };
-            self.connection.pause(patience, &self.sealer);
         }
+    }
+
+    /// Carries out a group once, in the manner that it can be; gives what came of each, and what undid all
+    /// of it.
+    fn tried(&mut self, group: &[Request], manner: &mut Manner) -> (Vec<Outcome>, Option<Fault>) {
+        let (mut outcomes, mut end) = self.once(group, *manner);
+        if let End::NotSo(_) = end {
+            *manner = Manner::OneByOne;
+            (outcomes, end) = self.once(group, *manner);
+        }
+        let fault = match end {
+            End::Durable => {
+                self.committed();
+                self.alone = false;
+                self.connection.went_well();
+                return (outcomes, None);
+            }
+            End::Unknown(fault) => match self.connection.came_about(&self.sealer) {
+                Some(true) => {
+                    self.committed();
+                    return (outcomes, None);
+                }
+                Some(false) => fault,
+                None => unsaid(&fault),
+            },
+            End::NotSo(fault) | End::Undone(fault) => fault,
+        };
+        (outcomes, Some(fault))
+    }
+
+    /// What is done about a fault that undid a group of so many, after so many tries.
+    fn after(&self, fault: &Fault, tries: u32, many: usize) -> After {
+        let may_wait = tries <= TRIES && !self.alone;
+        match fault {
+            Fault::Again(_) if tries <= TRIES => After::Again(Again::Collided),
+            Fault::Again(_) if many > 1 => After::InHalves,
+            Fault::Lost(cause) if may_wait => {
+                tracing::warn!(%cause, "the connection to the database was lost; trying again");
+                After::Again(Again::Lost)
+            }
+            Fault::Crowded(cause) if may_wait => {
+                tracing::warn!(%cause, "the database refuses another connection; trying again");
+                After::Again(Again::Lost)
+            }
+            _ => After::GivenUp,
+        }
+    }
+
+    /// Gives a group up: what was refused on its own grounds stays refused, all else is unavailable.
+    fn given_up(&mut self, mut outcomes: Vec<Outcome>, many: usize, fault: Fault) -> Vec<Outcome> {
+        self.alone = matches!(fault, Fault::Lost(_) | Fault::Crowded(_));
+        if let Fault::Hindered(..) = &fault {
+            // On a full disk what the log holds already may be written over once it is moved.
+            self.checkpoint(false);
+        }
+        let error = fault.into_commit_error();
+        tracing::error!(cause = %error, "a group of writes failed");
+        outcomes.resize_with(many, || Ok(Done::All));
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.and(Err(error.clone())))
+            .collect()
     }
 
     fn committed(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.observed.tell(Observer::committed);
-    }
-
-    fn again(&self, why: Again) {
-        self.observed.tell(|observer| observer.tries_again(why));
     }
 
     /// Carries out a group once: every request in a savepoint of its own, then one commit. When it fails
@@ -336,9 +299,9 @@ impl Writer {
         });
         let end = match ready {
             Ok(session) => session.commit(),
-            Err(_) if not_so => {
+            Err(fault) if not_so => {
                 self.connection.undo();
-                return (Vec::new(), End::NotSo);
+                return (Vec::new(), End::NotSo(fault));
             }
             Err(fault) => {
                 self.connection.failed(&fault);
@@ -404,17 +367,13 @@ impl Writer {
     }
 }
 
-/// Takes the next requests of imports for one commit: one, and further ones while there are not more rows
-/// than `most`.
-fn share(waiting: &mut VecDeque<Request>, most: usize) -> Vec<Request> {
-    let (mut taken, mut rows) = (Vec::new(), 0);
-    while let Some(Request::Many(next, _)) = waiting.front()
-        && (taken.is_empty() || rows + next.len() <= most)
-    {
-        rows += next.len();
-        taken.extend(waiting.pop_front());
+/// What is said when the database did not tell whether it kept a group, after `fault`.
+fn unsaid(fault: &Fault) -> Fault {
+    let cause = format!("the database did not say whether it kept the changes: {fault}");
+    match fault.remedy() {
+        Some(remedy) => Fault::Hindered(cause, remedy),
+        None => Fault::Database(cause),
     }
-    taken
 }
 
 /// Carries out one request inside the group.
