@@ -144,3 +144,6 @@ fn share(waiting: &mut VecDeque<Request>, most: usize) -> Vec<Request> {
     }
     taken
 }
+
+#[cfg(test)]
+mod tests;
