@@ -9,6 +9,7 @@ const fs = require('node:fs');
 
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Http } = require('azure-iot-provisioning-device-http');
+const { Mqtt, MqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 const { X509Security } = require('azure-iot-security-x509');
@@ -33,9 +34,9 @@ function service() {
 }
 
 /** Registers a device as its owner's program would, and gives the registration result. */
-function register(security, payload) {
+function register(security, payload, transport = new Http()) {
   const device = ProvisioningDeviceClient.create(
-    environment.DPS_HOST, environment.DPS_SCOPE_ID, new Http(), security);
+    environment.DPS_HOST, environment.DPS_SCOPE_ID, transport, security);
   if (payload !== undefined) { device.setProvisioningPayload(payload); }
   return new Promise((resolve, reject) => {
     device.register((error, result) => (error ? reject(error) : resolve(result)));
@@ -92,6 +93,6 @@ function run(steps) {
 }
 
 module.exports = {
-  assert, certificates, derive, environment, newKey, pages, refused, register, run, service,
+  Mqtt, MqttWs, assert, certificates, derive, environment, newKey, pages, refused, register, run, service,
   withCertificate, withKey,
 };

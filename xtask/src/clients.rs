@@ -65,6 +65,8 @@ fn install_pypi() -> anyhow::Result<()> {
             .args(["-m", "pip", "install", "--quiet", "--no-input"])
             .args(["--disable-pip-version-check", "--no-deps"])
             .args(["--only-binary", ":all:", "--require-hashes"])
+            // The release that azure-iot-device asks for was published as source alone.
+            .args(["--no-binary", "paho-mqtt"])
             .arg("-r")
             .arg(step::root().join("contract").join("requirements.txt")),
     )

@@ -141,6 +141,7 @@ impl Running {
                 provisioning: Arc::clone(&provisioning),
                 traces: traces.clone(),
                 retry_after: settings.retry_after,
+                largest_body: settings.device_body,
             },
             own: OwnApi {
                 backend: backend.clone(),
@@ -152,7 +153,6 @@ impl Running {
                 changes: changes.clone(),
             },
             control_token,
-            device_body: settings.device_body,
         });
         let slots = Slots::new(settings.limits.within_open_files());
         let listening = tokio::spawn(open_doors(

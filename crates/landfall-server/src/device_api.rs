@@ -2,6 +2,7 @@
 //! into an exchange; what happens next is the same for all of them.
 
 pub mod https;
+pub mod mqtt;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use landfall_core::exchange::Exchange;
 use landfall_core::linked_hub::HubRegistry;
 use landfall_core::registration::operation::Progress;
 use landfall_core::store::Store;
+use landfall_core::trace::Finding;
 use landfall_wire::message::Reply;
 use landfall_wire::{device, fault, status};
 
 use crate::backend::Backend;
+use crate::listener::Chain;
 use crate::provisioning::{Answer, Provisioning};
 use crate::telemetry::{Attempt, Traces};
 
@@ -28,6 +31,8 @@ pub struct DeviceApi<S, H> {
     pub traces: Traces,
     /// What devices are told to wait between polls.
     pub retry_after: Duration,
+    /// The largest body of a request, in bytes.
+    pub largest_body: usize,
 }
 
 impl<S, H> DeviceApi<S, H>
@@ -64,6 +69,19 @@ where
     }
 }
 
+/// What a trace says of the TLS session that a device came by.
+fn transport_note(chain: &Chain) -> String {
+    match chain.first() {
+        None => "TLS, no client certificate".to_owned(),
+        Some(Ok(leaf)) => format!(
+            "TLS, {} client certificate(s), leaf SHA-256 {}",
+            chain.len(),
+            leaf.sha256_hex()
+        ),
+        Some(Err(error)) => format!("TLS, {} client certificate(s), leaf: {error}", chain.len()),
+    }
+}
+
 /// The answer in a word or two, for traces and the log.
 fn spoken(answer: &Result<Answer, Error>) -> String {
     match answer {
@@ -79,4 +97,31 @@ fn spoken(answer: &Result<Answer, Error>) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// Why a request is none that the device API reads, for its trace.
+fn unreadable(error: &Error) -> Finding {
+    let (check, fix) = match error {
+        Error::ApiVersion(_) => (
+            "request.api_version",
+            "Send ?api-version=2021-06-01, or another dated version.",
+        ),
+        Error::TooLarge(_) => ("request.body_size", "Send less in the payload."),
+        Error::MethodNotAllowed => (
+            "request.method",
+            "PUT …/register, GET …/operations/{id}, POST …/registrations/{id}.",
+        ),
+        Error::MediaType(_) => ("request.content_encoding", "Leave Content-Encoding out."),
+        Error::Unreadable(_) => ("request.body", "Send one JSON object, or no body at all."),
+        _ => (
+            "request.ids",
+            "Compare scope, registration id and body with the enrollment.",
+        ),
+    };
+    Finding::new(
+        check,
+        "a request of the form that the device API reads",
+        error.to_string(),
+        fix,
+    )
 }

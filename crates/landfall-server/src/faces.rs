@@ -15,7 +15,10 @@ use landfall_wire::fault;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::{self, OwnRoute, Route};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use crate::backend::{Backend, unread};
+use crate::connection::Link;
 use crate::device_api::DeviceApi;
 use crate::device_api::https::{Incoming, LARGEST_BODY};
 use crate::listener::{Arriving, Chain, Faces, Streamed, Unread};
@@ -42,8 +45,6 @@ pub struct AllFaces<S: HubStore> {
     pub own: OwnApi<S>,
     /// The bearer token of the control plane.
     pub control_token: SymmetricKey,
-    /// The largest body of a device's request, in bytes.
-    pub device_body: usize,
 }
 
 impl<S: HubStore> Faces for AllFaces<S> {
@@ -56,7 +57,7 @@ impl<S: HubStore> Faces for AllFaces<S> {
                     LARGEST_BODY
                 }
             }
-            Some(Route::Device(_)) => self.device_body,
+            Some(Route::Device(_)) => self.device.largest_body,
             Some(Route::Own(_)) | None => LARGEST_BODY,
         }
     }
@@ -92,6 +93,21 @@ impl<S: HubStore> Faces for AllFaces<S> {
         streamed.reply = fault::allowing(streamed.reply, methods)
             .with_header("x-ms-request-id", tracking.as_str());
         streamed
+    }
+
+    async fn answer_mqtt<T>(&self, stream: T, link: &Link)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        self.device.answer_mqtt(stream, link).await;
+    }
+
+    fn refuse_websocket(&self, peer: SocketAddr, head: &Request, error: &Error) -> Reply {
+        let origin = self.origin(peer);
+        let reply = fault::reply(error, &origin.tracking_id, origin.at);
+        log(&origin, peer, head, &reply);
+        self.count(Face::Nobody, &head.method, &reply);
+        reply.with_header("x-ms-request-id", origin.tracking_id.as_str())
     }
 
     async fn answer(

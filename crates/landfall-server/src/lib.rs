@@ -6,6 +6,7 @@ pub mod backend;
 pub mod client;
 pub mod command;
 pub mod config;
+pub mod connection;
 pub mod control_api;
 pub mod control_names;
 pub mod daily;

@@ -1,5 +1,6 @@
-//! Accepts connections: TCP limits, TLS with whatever client certificate, HTTP/1.1. Turns each
-//! request into a value, asks the [`Faces`] for its reply, and writes that. Decides nothing else.
+//! Accepts connections: TCP limits, TLS with whatever client certificate; then HTTP/1.1 or, by the first
+//! byte, MQTT. Turns each HTTP request into a value, asks the [`Faces`] for its reply, and writes that;
+//! hands over what speaks MQTT, straight or in a WebSocket. Decides nothing else.
 
 mod limits;
 mod plain;
@@ -10,18 +11,21 @@ mod unheaded;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use landfall_core::certificate::{Certificate, CertificateError};
+use landfall_core::error::Error;
 use landfall_wire::message::{Reply, Request};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -33,7 +37,9 @@ use streaming::Outgoing;
 pub use streaming::{Arriving, Gone, Streamed};
 use unheaded::Exchanging;
 
-use crate::metrics::label::NoHandshake;
+use crate::connection::Link;
+use crate::connection::websocket::{self, Carried};
+use crate::metrics::label::{NoHandshake, Protocol};
 use crate::stop::Stop;
 use crate::time::{self, Stopwatch};
 use crate::tls::peer_chain;
@@ -71,6 +77,14 @@ pub trait Faces: Send + Sync + 'static {
         head: Request,
         body: Arriving,
     ) -> impl Future<Output = Streamed> + Send;
+
+    /// Talks MQTT with a peer, to the end of the connection.
+    fn answer_mqtt<T>(&self, stream: T, link: &Link) -> impl Future<Output = ()> + Send
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// What an attempt to open a WebSocket is answered that does not open one.
+    fn refuse_websocket(&self, peer: SocketAddr, head: &Request, error: &Error) -> Reply;
 
     /// Answers one request. `unread` says that the body could not be read; the request's is empty.
     fn answer(
@@ -142,23 +156,82 @@ async fn connection<F: Faces>(
     mut stop: Stop,
 ) {
     let limits = slot.limits();
-    let Some(stream) = handshake(stream, peer, tls, slot).await else {
+    let Some(mut stream) = handshake(stream, peer, tls, slot).await else {
         return;
     };
     let chain: Chain = peer_chain(stream.get_ref().1, slot.issuers()).into();
-    let heard = stop.clone();
-    let service = service_fn(|request| {
-        let (faces, chain, stop) = (Arc::clone(&faces), Arc::clone(&chain), heard.clone());
-        async move { Ok::<_, Infallible>(exchange(&*faces, peer, chain, request, limits, stop).await) }
+    let link = Link {
+        peer,
+        chain,
+        protocol: Protocol::Mqtt,
+        patience: limits.handshake,
+        stop: stop.clone(),
+    };
+    match first_byte(&mut stream, limits.idle, &mut stop).await {
+        Some(first) if begins_http(first) => converse(stream, faces, link, limits, stop).await,
+        Some(_) => faces.answer_mqtt(stream, &link).await,
+        None => {
+            let _ = stream.shutdown().await;
+        }
+    }
+}
+
+/// Whether a request of HTTP may begin so: with a method, or the empty line that some clients send before
+/// one. A CONNECT of MQTT begins with 0x10, and what else begins otherwise is ended there without a word.
+fn begins_http(first: u8) -> bool {
+    first.is_ascii_alphabetic() || matches!(first, b'\r' | b'\n')
+}
+
+/// The first byte that the peer sends, which stays to be read; `None` when none comes.
+async fn first_byte<S>(stream: &mut S, within: Duration, stop: &mut Stop) -> Option<u8>
+where
+    S: AsyncBufRead + Unpin,
+{
+    let first = async { stream.fill_buf().await.ok()?.first().copied() };
+    tokio::select! {
+        first = time::timeout(within, first) => first.ok().flatten(),
+        () = stop.given() => None,
+    }
+}
+
+/// Answers HTTP requests, until the connection ends or leaves HTTP for a WebSocket.
+async fn converse<F: Faces>(
+    stream: TlsStream<Stalling<TcpStream>>,
+    faces: Arc<F>,
+    link: Link,
+    limits: Limits,
+    mut stop: Stop,
+) {
+    let peer = link.peer;
+    // What follows the answer by which the connection leaves HTTP.
+    let upgraded: Arc<OnceLock<OnUpgrade>> = Arc::default();
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        let (faces, link, upgraded) = (Arc::clone(&faces), link.clone(), Arc::clone(&upgraded));
+        async move {
+            Ok::<_, Infallible>(if request.headers().contains_key(http::header::UPGRADE) {
+                let on_upgrade = hyper::upgrade::on(&mut request);
+                let response = upgrade(&*faces, &link, request, limits).await;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    let _ = upgraded.set(on_upgrade);
+                }
+                response
+            } else {
+                exchange(&*faces, &link, request, limits).await
+            })
+        }
     });
-    let stream = Exchanging::new(stream, || faces.unreadable_head(peer));
+    let stream = {
+        let faces = Arc::clone(&faces);
+        Exchanging::new(stream, move || faces.unreadable_head(peer))
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(limits.head)
         // Whole replies in one piece, so that a refusal of the library's own can be told.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -169,6 +242,17 @@ async fn connection<F: Faces>(
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended early");
+    }
+    let upgraded = Arc::into_inner(upgraded).and_then(OnceLock::into_inner);
+    if let Some(on_upgrade) = upgraded
+        && let Ok(stream) = on_upgrade.await
+    {
+        let stream = Carried::new(TokioIo::new(stream)).await;
+        let link = Link {
+            protocol: Protocol::MqttWs,
+            ..link
+        };
+        faces.answer_mqtt(stream, &link).await;
     }
 }
 
@@ -213,14 +297,36 @@ async fn handshake(
     None
 }
 
-async fn exchange<F: Faces>(
+/// Answers a request that wants to leave HTTP: by a WebSocket, or as one that does not, when it asks for
+/// something that this server does not speak.
+async fn upgrade<F: Faces>(
     faces: &F,
-    peer: SocketAddr,
-    chain: Chain,
+    link: &Link,
     request: hyper::Request<Incoming>,
     limits: Limits,
-    stop: Stop,
 ) -> hyper::Response<Outgoing> {
+    let head = Request {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+        headers: request.headers().clone(),
+        body: Vec::new(),
+    };
+    if !websocket::is_asked(&head) {
+        return exchange(faces, link, request, limits).await;
+    }
+    let reply = websocket::agree(&head)
+        .unwrap_or_else(|error| faces.refuse_websocket(link.peer, &head, &error));
+    respond(reply.into(), &head.host(), false)
+}
+
+async fn exchange<F: Faces>(
+    faces: &F,
+    link: &Link,
+    request: hyper::Request<Incoming>,
+    limits: Limits,
+) -> hyper::Response<Outgoing> {
+    let peer = link.peer;
     let (head, body) = request.into_parts();
     let mut headers = head.headers;
     // An absolute-form target names the host that was asked for (RFC 9112 §3.2.2).
@@ -242,7 +348,7 @@ async fn exchange<F: Faces>(
     };
     let host = request.host();
     if host_is_clear && faces.streams(&request) {
-        let body = Arriving::new(body, limits.body, stop);
+        let body = Arriving::new(body, limits.body, link.stop.clone());
         let streamed = faces.answer_stream(peer, request, body).await;
         // Who is refused at once may still be sending: what was not read would look like a request.
         let refused = streamed.rest.is_none();
@@ -261,6 +367,7 @@ async fn exchange<F: Faces>(
         // Which of them is meant is a guess that a proxy may make differently (RFC 9112 §3.2).
         Some(Unread::Host)
     };
+    let chain = Arc::clone(&link.chain);
     let reply = faces.answer(peer, chain, request, unread).await;
     respond(reply.into(), &host, unread.is_some())
 }

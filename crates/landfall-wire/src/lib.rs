@@ -12,6 +12,7 @@ pub mod fault;
 mod fields;
 pub mod hub;
 pub mod message;
+pub mod mqtt;
 pub mod own;
 pub mod query;
 pub mod route;

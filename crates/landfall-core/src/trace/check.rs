@@ -49,6 +49,31 @@ pub const CHECKS: &[Check] = &[
         "Id scope or registration id is malformed, the body names another id than the path, or it asks for something that is not served, such as `csr`.",
         "Compare scope, registration id and body with the enrollment.",
     ),
+    check(
+        "mqtt.user_name",
+        "The user name of an MQTT connection is not `{id scope}/registrations/{registration id}/api-version=…`, or a part of it is malformed.",
+        "Compare it with what the SDKs send: docs/protocol/device-api.md §3.1.",
+    ),
+    check(
+        "mqtt.client_id",
+        "The client id of an MQTT connection is not the registration id of its user name.",
+        "Send the registration id as client id.",
+    ),
+    check(
+        "mqtt.will",
+        "The MQTT connection leaves a will, which the provisioning service would have to publish.",
+        "Leave the will out here; the hub takes one.",
+    ),
+    check(
+        "mqtt.topic",
+        "A device published to a topic that the provisioning service does not have.",
+        "Publish to `$dps/registrations/PUT/iotdps-register/` and `$dps/registrations/GET/iotdps-get-operationstatus/` only; telemetry goes to the assigned hub.",
+    ),
+    check(
+        "mqtt.packet",
+        "The peer sent what no client of MQTT 3.1.1 sends: a malformed packet, one out of order, QoS 2, or a packet that is too large.",
+        "Look at what the trace saw, and at the client's version of MQTT. Another program may speak to the port.",
+    ),
     // The service.
     check(
         "service.scope",

@@ -78,6 +78,10 @@ pub struct DevOptions {
     /// when 443 cannot be bound.
     #[arg(long, value_name = "N")]
     pub https_port: Option<u16>,
+    /// The port of MQTT. Official SDKs know only 8883, which is taken without this option when it is
+    /// free; the HTTPS port takes MQTT too.
+    #[arg(long, value_name = "N")]
+    pub mqtt_port: Option<u16>,
     /// The port of the health checks, in plain HTTP on the same address.
     #[arg(long, value_name = "N")]
     pub admin_port: Option<u16>,
@@ -210,6 +214,7 @@ struct Ground {
     chance: Chance,
     backend: Backend<SqlStore>,
     socket: TcpListener,
+    mqtt: Option<TcpListener>,
     service: ProvisioningService,
     hub: Hub,
     /// The names it goes by that machines must look up.
@@ -236,6 +241,7 @@ async fn prepare(options: &DevOptions, path: &Path) -> anyhow::Result<Ground> {
     let backend = Backend::sqlite_as(database, sealing_key, durability)?;
     let made_for = names::made_for(&backend).await?;
     let socket = address::bind_https(options.bind, options.https_port, made_for)?;
+    let mqtt = address::bind_mqtt(socket.local_addr()?, options.https_port, options.mqtt_port)?;
     let bind = socket.local_addr()?.ip();
     address::warn_of_the_network(bind);
     let (service, hub) = names::first_service(&backend, bind, &hosts, &chance).await?;
@@ -247,6 +253,7 @@ async fn prepare(options: &DevOptions, path: &Path) -> anyhow::Result<Ground> {
         chance,
         backend,
         socket,
+        mqtt,
         service,
         hub,
         hosts,
@@ -269,10 +276,15 @@ async fn start(
     let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity.shown())?));
     parts.done("certificates");
 
+    let mqtt_port = match &ground.mqtt {
+        Some(socket) => Some(socket.local_addr()?.port()),
+        None => None,
+    };
     let place = Place {
         service: ground.service,
         hub: ground.hub,
         port: first.port(),
+        mqtt_port: mqtt_port.unwrap_or(first.port()),
         bind: first.ip(),
         hosts: ground.hosts,
         admin: (first.ip(), 0).into(),
@@ -293,12 +305,13 @@ async fn start(
         Arc::clone(&ground.folder),
         acceptor,
         ground.control_token,
-        move |doors| Naming::Loopback(Loopback::new(identity, doors, first)),
+        move |doors| Naming::Loopback(Loopback::new(identity, doors, first, mqtt_port)),
         &settings,
     );
     running.beside(|stop| renewal::run(renewed, renewal::ROUND, stop));
     let folder = ground.folder;
-    match open(options, &mut running, ground.socket, place, &folder, parts).await {
+    let sockets = (ground.socket, ground.mqtt);
+    match open(options, &mut running, sockets, place, &folder, parts).await {
         Ok(ready) => {
             address::warn_of_astray(&astray.await?, ready.place.address());
             Ok((running, ready))
@@ -326,13 +339,13 @@ async fn identity(ground: &Ground, bind: IpAddr) -> anyhow::Result<Arc<DevIdenti
 async fn open(
     options: &DevOptions,
     running: &mut Running,
-    socket: TcpListener,
+    (socket, mqtt): (TcpListener, Option<TcpListener>),
     mut place: Place,
     folder: &Arc<DataFolder>,
     mut parts: Parts,
 ) -> anyhow::Result<Ready> {
     let backend = running.backend.clone();
-    address::open_doors(running, &backend, socket).await?;
+    address::open_doors(running, &backend, socket, mqtt).await?;
     place.admin = address::open_admin(running, place.bind, options.admin_port).await?;
     parts.done("listening");
     let road = self_check::run(&place, &SystemClock).await.context(

@@ -82,8 +82,8 @@ pub const FIELDS: [Field; 28] = [
     Field {
         name: "https.listen",
         kind: Kind::Addresses,
-        default: "[::]:443",
-        meaning: "addresses of the public listener; device SDKs know no other port than 443",
+        default: "[::]:443,[::]:8883",
+        meaning: "addresses of the public listener, each of which takes HTTPS, MQTT over TLS and WebSockets; device SDKs know no other ports than 443 and, for MQTT, 8883",
     },
     Field {
         name: "https.certificates",

@@ -12,15 +12,15 @@ use landfall_core::id::{IdScope, OperationId, RegistrationId, TrackingId};
 use landfall_core::linked_hub::HubRegistry;
 use landfall_core::sas::SasToken;
 use landfall_core::store::Store;
-use landfall_core::trace::{Finding, Stage};
+use landfall_core::trace::Stage;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::DeviceRoute;
 use landfall_wire::{api_version, device};
 
-use super::DeviceApi;
+use super::{DeviceApi, transport_note, unreadable};
 use crate::faces::request_error;
 use crate::listener::{Chain, Unread};
-use crate::metrics::label::Asked;
+use crate::metrics::label::{Asked, Protocol};
 use crate::telemetry::Attempt;
 
 /// The largest body of a device request, in bytes.
@@ -60,7 +60,7 @@ where
             DeviceRoute::Registration(scope, id) => (Asked::Lookup, "status lookup", scope, id),
         };
         attempt.asked(action, scope, id);
-        attempt.course().asks(asked);
+        attempt.course().asks(asked, Protocol::Https);
         attempt.pass(Stage::Transport, transport_note(incoming.chain));
         let exchange = read(&incoming).inspect_err(|error| {
             attempt.stop(Stage::Request, &unreadable(error));
@@ -68,18 +68,6 @@ where
         let host = incoming.request.header("host").unwrap_or_default();
         let location = format!("https://{host}{}", incoming.request.path);
         self.converse(exchange, &location, attempt).await
-    }
-}
-
-fn transport_note(chain: &Chain) -> String {
-    match chain.first() {
-        None => "TLS, no client certificate".to_owned(),
-        Some(Ok(leaf)) => format!(
-            "TLS, {} client certificate(s), leaf SHA-256 {}",
-            chain.len(),
-            leaf.sha256_hex()
-        ),
-        Some(Err(error)) => format!("TLS, {} client certificate(s), leaf: {error}", chain.len()),
     }
 }
 
@@ -150,30 +138,4 @@ fn refuse_codings(request: &Request) -> Result<(), Error> {
     Err(Error::MediaType(
         "The Content-Encoding is not one this server reads; send the body as it is.".to_owned(),
     ))
-}
-
-fn unreadable(error: &Error) -> Finding {
-    let (check, fix) = match error {
-        Error::ApiVersion(_) => (
-            "request.api_version",
-            "Send ?api-version=2021-06-01, or another dated version.",
-        ),
-        Error::TooLarge(_) => ("request.body_size", "Send less in the payload."),
-        Error::MethodNotAllowed => (
-            "request.method",
-            "PUT …/register, GET …/operations/{id}, POST …/registrations/{id}.",
-        ),
-        Error::MediaType(_) => ("request.content_encoding", "Leave Content-Encoding out."),
-        Error::Unreadable(_) => ("request.body", "Send one JSON object, or no body at all."),
-        _ => (
-            "request.ids",
-            "Compare scope, registration id and body with the enrollment.",
-        ),
-    };
-    Finding::new(
-        check,
-        "a request of the form that the device API reads",
-        error.to_string(),
-        fix,
-    )
 }

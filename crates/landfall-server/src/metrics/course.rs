@@ -16,6 +16,7 @@ use super::services::{HubCounts, ServiceCounts};
 #[derive(Debug, Default)]
 pub struct Course {
     asked: Option<Asked>,
+    protocol: Option<Protocol>,
     service: Option<Arc<ServiceCounts>>,
     spent: [Option<Duration>; Stage::COUNT],
     last: Duration,
@@ -33,9 +34,10 @@ pub enum Ended {
 }
 
 impl Course {
-    /// The attempt is a device's and asks this.
-    pub fn asks(&mut self, asked: Asked) {
+    /// The attempt is a device's and asks this, by this protocol.
+    pub fn asks(&mut self, asked: Asked, protocol: Protocol) {
         self.asked = Some(asked);
+        self.protocol = Some(protocol);
     }
 
     /// The service that it is for is known.
@@ -104,8 +106,7 @@ impl Course {
             }
         }
         let service = self.service.as_ref().unwrap_or(metrics.services.unknown());
-        // HTTPS is the only protocol so far.
-        let protocol = Protocol::Https;
+        let protocol = self.protocol.unwrap_or(Protocol::Https);
         if let Some(judged) = self.judged {
             service.judged.count((protocol, judged));
         }

@@ -91,6 +91,13 @@ macro_rules! label {
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
             /// Every value as it is written, in order.
             pub const TEXTS: &'static [&'static str] = &[$($text),+];
+
+            /// The value as it is written.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
         }
 
         impl Label for $name {
@@ -112,6 +119,10 @@ label! {
     Protocol {
         /// HTTPS.
         Https = "https",
+        /// MQTT over TLS.
+        Mqtt = "mqtt",
+        /// MQTT over a WebSocket.
+        MqttWs = "mqtt-ws",
     }
 }
 

@@ -30,19 +30,27 @@ pub struct Loopback {
     doors: mpsc::Sender<Listen>,
     /// The server's first door.
     first: SocketAddr,
+    /// The port that SDKs know for MQTT, when the server has it.
+    mqtt_port: Option<u16>,
     turn: Mutex<()>,
     /// Addresses of services and hubs that were deleted: their doors stand open still.
     freed: Mutex<BTreeSet<Ipv4Addr>>,
 }
 
 impl Loopback {
-    /// Hands out addresses that are opened through `doors`, at the port of the `first` one, and
-    /// named by `identity`.
-    pub fn new(identity: Arc<DevIdentity>, doors: mpsc::Sender<Listen>, first: SocketAddr) -> Self {
+    /// Hands out addresses that are opened through `doors`, at the port of the `first` one and at that
+    /// of MQTT, and named by `identity`.
+    pub fn new(
+        identity: Arc<DevIdentity>,
+        doors: mpsc::Sender<Listen>,
+        first: SocketAddr,
+        mqtt_port: Option<u16>,
+    ) -> Self {
         Loopback {
             identity,
             doors,
             first,
+            mqtt_port,
             turn: Mutex::new(()),
             freed: Mutex::default(),
         }
@@ -72,6 +80,7 @@ impl Loopback {
             }
             let door = Door::At(SocketAddr::new(IpAddr::V4(address), self.first.port()));
             if listen(&self.doors, door).await.is_ok() {
+                self.open_for_mqtt(address).await;
                 return Ok(address);
             }
         }
@@ -79,6 +88,16 @@ impl Loopback {
             "No loopback address of this server's block is free; give --host and --hub-host."
                 .to_owned(),
         ))
+    }
+
+    /// Opens the port of MQTT, where the server has one. The other takes MQTT too, so that the address
+    /// serves without it.
+    async fn open_for_mqtt(&self, address: Ipv4Addr) {
+        let Some(port) = self.mqtt_port else { return };
+        let address = SocketAddr::new(IpAddr::V4(address), port);
+        if let Err(error) = listen(&self.doors, Door::At(address)).await {
+            tracing::warn!(%error, "clients whose MQTT port is fixed do not find {address}");
+        }
     }
 }
 

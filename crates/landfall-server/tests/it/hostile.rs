@@ -1,5 +1,6 @@
 //! Peers that mean harm or know no better: what they are told, and that everybody else is served.
 
+mod mqtt;
 mod peer;
 mod streams;
 
@@ -8,10 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use landfall_core::error::Error;
+use landfall_server::connection::Link;
+use landfall_server::connection::mqtt::Connection;
 use landfall_server::listener::{Arriving, Chain, Faces, Gone, Limits, Streamed, Unread};
 use landfall_server::metrics::label::NoHandshake;
 use landfall_wire::message::{Reply, Request};
+use landfall_wire::mqtt::session::{Delivery, Event};
 use peer::{Dev, Door, Told};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Answers with the size of what it read, or at length; panics when it is asked to.
 struct Fragile;
@@ -41,6 +47,32 @@ impl Faces for Fragile {
         };
         let told = serde_json::json!({"read": read, "end": end});
         Reply::json(StatusCode::OK, &told).into()
+    }
+
+    async fn answer_mqtt<T>(&self, stream: T, link: &Link)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let mut connection = Connection::new(stream, link, 1024);
+        while let Ok(event) = connection.next().await {
+            match event {
+                Event::Connect(_) => connection.accept(false),
+                Event::Message(message) => {
+                    assert_ne!(&*message.topic, "panic", "asked to");
+                    connection.session().publish(
+                        "size".to_owned(),
+                        message.payload,
+                        Delivery::AtMostOnce,
+                    );
+                }
+                _ => break,
+            }
+        }
+        connection.close().await;
+    }
+
+    fn refuse_websocket(&self, _peer: SocketAddr, _head: &Request, _error: &Error) -> Reply {
+        Reply::json(StatusCode::BAD_REQUEST, &"no websocket".into())
     }
 
     async fn answer(

@@ -112,6 +112,7 @@ impl House {
                 provisioning: Arc::new(Provisioning::new(backend.clone(), embedded.clone())),
                 traces: traces.clone(),
                 retry_after: Duration::from_secs(1),
+                largest_body: LARGEST_BODY,
             },
             own: OwnApi {
                 backend: backend.clone(),
@@ -123,7 +124,6 @@ impl House {
                 changes: Changes::default(),
             },
             control_token: token.clone(),
-            device_body: LARGEST_BODY,
         };
         House {
             faces,

@@ -16,6 +16,8 @@ use crate::command::print;
 
 /// Where official SDKs look for a service; then what a user without root may bind.
 const HTTPS_PORTS: [u16; 4] = [443, 8443, 9443, 10443];
+/// Where official SDKs look for MQTT. Every port of the server takes it; they ask at no other.
+const MQTT_PORT: u16 = 8883;
 const ADMIN_PORTS: [u16; 2] = [9765, 0];
 
 /// Where to serve.
@@ -95,6 +97,36 @@ pub fn bind_https(
     Err(refused(address, port, &error))
 }
 
+/// Takes the port that SDKs know for MQTT, or the one that was asked for. Without a wish it may be out of
+/// reach: that is said, and the HTTPS port takes MQTT as well. A server on just any HTTPS port takes none
+/// that another may look for.
+///
+/// # Errors
+/// When the port that was asked for cannot be bound, with the remedy.
+pub fn bind_mqtt(
+    https: SocketAddr,
+    https_port: Option<u16>,
+    mqtt_port: Option<u16>,
+) -> anyhow::Result<Option<TcpListener>> {
+    if mqtt_port.is_none() && https_port == Some(0) {
+        return Ok(None);
+    }
+    let address = SocketAddr::new(https.ip(), mqtt_port.unwrap_or(MQTT_PORT));
+    match app::bind(address) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if mqtt_port.is_some() => Err(refused(address.ip(), address.port(), &error)),
+        Err(error) => {
+            print::aside(&format!(
+                "warning: port {MQTT_PORT} on {} cannot be bound ({error}): clients whose MQTT port is fixed do not find this server; port {} takes MQTT too.\n  \
+                 fix:   stop what holds the port, or serve on another loopback address: --bind auto",
+                address.ip(),
+                https.port()
+            ));
+            Ok(None)
+        }
+    }
+}
+
 /// Says that whoever reaches this machine reaches the server, when that is so.
 pub fn warn_of_the_network(address: IpAddr) {
     if !address.is_loopback() {
@@ -164,7 +196,7 @@ fn refused(bind: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot listen on {bind} port {port}: {error}: {remedy}")
 }
 
-/// Opens the socket and every loopback address that a service or hub goes by.
+/// Opens the sockets and every loopback address that a service or hub goes by.
 ///
 /// # Errors
 /// When the server is stopping, or the database cannot be read.
@@ -172,9 +204,14 @@ pub async fn open_doors(
     running: &Running,
     backend: &Backend<SqlStore>,
     socket: TcpListener,
+    mqtt: Option<TcpListener>,
 ) -> anyhow::Result<()> {
     let first = running.listen_on(socket).await?;
-    let (bind, port) = (first.ip(), first.port());
+    let bind = first.ip();
+    let mut ports = vec![first.port()];
+    if let Some(socket) = mqtt {
+        ports.push(running.listen_on(socket).await?.port());
+    }
     let recorded = names::recorded(backend).await?;
     let mut more: BTreeSet<IpAddr> = recorded
         .iter()
@@ -189,11 +226,13 @@ pub async fn open_doors(
     // Whoever serves on every address serves on these.
     more.retain(|address| !bind.is_unspecified() || address.is_ipv4() != bind.is_ipv4());
     for address in more {
-        if let Err(error) = running.listen(SocketAddr::new(address, port)).await
-            && address != IpAddr::V6(Ipv6Addr::LOCALHOST)
-        {
-            // One further service out of reach is no reason to keep all others down.
-            warn_of_closed_door(address, port, &error);
+        for port in &ports {
+            if let Err(error) = running.listen(SocketAddr::new(address, *port)).await
+                && address != IpAddr::V6(Ipv6Addr::LOCALHOST)
+            {
+                // One further service out of reach is no reason to keep all others down.
+                warn_of_closed_door(address, *port, &error);
+            }
         }
     }
     Ok(())

@@ -20,6 +20,8 @@ pub struct Place {
     pub hub: Hub,
     /// The HTTPS port of all of them.
     pub port: u16,
+    /// The port that SDKs find MQTT at, or that one.
+    pub mqtt_port: u16,
     /// The address that was bound first.
     pub bind: IpAddr,
     /// The names that the server was told to go by.

@@ -94,6 +94,7 @@ pub fn json(place: &Place) -> String {
         "hosts": place.hosts,
         "address": place.address(),
         "httpsPort": place.port,
+        "mqttPort": place.mqtt_port,
         "idScope": place.service.id_scope.as_str(),
         "serviceConnectionString": place.service_connection_string(),
         "hubConnectionString": place.hub_connection_string(),
@@ -153,6 +154,11 @@ impl Ready {
         writeln!(out, "Landfall is ready ({}).\n", self.parts.told())?;
         writeln!(out, "  id scope            {}", place.service.id_scope)?;
         writeln!(out, "  device endpoint     {}", place.url())?;
+        writeln!(
+            out,
+            "  MQTT over TLS       {}:{}",
+            place.service.host_name, place.mqtt_port
+        )?;
         writeln!(
             out,
             "  service connection  {}",

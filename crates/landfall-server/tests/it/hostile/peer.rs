@@ -74,6 +74,22 @@ impl Peer {
         self.0.flush().await.expect("sent");
     }
 
+    /// Sends bytes and reads `length` back, or as many as there are before the server closes.
+    pub(super) async fn exchange(&mut self, bytes: &[u8], length: usize) -> Vec<u8> {
+        let _ = self.0.write_all(bytes).await;
+        let mut seen = Vec::new();
+        let reading = async {
+            while seen.len() < length {
+                match self.0.read_buf(&mut seen).await {
+                    Ok(1..) => {}
+                    Ok(0) | Err(_) => break,
+                }
+            }
+        };
+        soon(reading).await;
+        seen
+    }
+
     /// Sends `text` and reads one reply, or until the server closes.
     pub(super) async fn ask(&mut self, text: &str) -> Told {
         // A server that refuses early closes before all is written; its reply is there all the same.

@@ -1,0 +1,120 @@
+//! The pump of an MQTT connection: reads into the session, writes what the session has to say, and gives
+//! whoever judges them the events one by one. While one is judged nothing more is read: a peer that floods
+//! fills its own socket.
+
+use std::io;
+
+use landfall_wire::mqtt::session::{Broken, Event, Session};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::Link;
+use crate::stop::Stop;
+use crate::time::{self, Stopwatch};
+
+/// How much is read at once, in bytes. It lies on the stack: a connection that idles holds no buffer.
+const READ: usize = 4096;
+
+/// An MQTT connection that is open.
+pub struct Connection<S> {
+    stream: S,
+    session: Session,
+    watch: Stopwatch,
+    stop: Stop,
+}
+
+/// Why no more events come.
+#[derive(Debug)]
+pub enum Ended {
+    /// The peer went without a word.
+    Gone,
+    /// The server ends.
+    Stopping,
+    /// The peer broke the protocol, or was silent for too long.
+    Broken(Broken),
+    /// The connection failed.
+    Failed(io::Error),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Begins to speak MQTT over `stream`. A peer that is let in may send packets of `largest` bytes.
+    pub fn new(stream: S, link: &Link, largest: u32) -> Self {
+        Connection {
+            stream,
+            session: Session::new(largest, link.patience),
+            watch: Stopwatch::start(),
+            stop: link.stop.clone(),
+        }
+    }
+
+    /// The session, to answer an event. What that writes goes out before the peer is waited for.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Lets the peer in.
+    pub fn accept(&mut self, session_present: bool) {
+        self.session.accept(session_present, self.watch.elapsed());
+    }
+
+    /// The next event. What the session has to say is written before more is read.
+    ///
+    /// # Errors
+    /// [`Ended`] when there is none; the last words are written by then.
+    pub async fn next(&mut self) -> Result<Event, Ended> {
+        loop {
+            match self.session.next_event() {
+                Ok(Some(event)) => return Ok(event),
+                Ok(None) => {}
+                Err(broken) => return Err(self.broken(broken).await),
+            }
+            self.flush().await?;
+            let left = self.session.deadline().saturating_sub(self.watch.elapsed());
+            let mut buffer = [0; READ];
+            let read = tokio::select! {
+                read = time::timeout(left, self.stream.read(&mut buffer)) => read,
+                () = self.stop.given() => return Err(Ended::Stopping),
+            };
+            match read {
+                Ok(Ok(0)) => return Err(Ended::Gone),
+                Ok(Ok(length)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    self.session.receive(bytes, self.watch.elapsed());
+                }
+                Ok(Err(error)) => return Err(Ended::Failed(error)),
+                Err(_) => {
+                    let silent = self.session.silent();
+                    return Err(self.broken(silent).await);
+                }
+            }
+        }
+    }
+
+    /// Writes what the session has to say.
+    ///
+    /// # Errors
+    /// [`Ended::Failed`] when the peer cannot be written to.
+    pub async fn flush(&mut self) -> Result<(), Ended> {
+        let outgoing = self.session.outgoing();
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(outgoing);
+        let written = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await
+        };
+        written.await.map_err(Ended::Failed)
+    }
+
+    /// Closes in order, so that the peer reads the last words.
+    pub async fn close(mut self) {
+        let _ = self.flush().await;
+        let _ = self.stream.shutdown().await;
+    }
+
+    async fn broken(&mut self, broken: Broken) -> Ended {
+        // Whoever speaks another version is told so; a peer that is gone is not.
+        let _ = self.flush().await;
+        Ended::Broken(broken)
+    }
+}

@@ -1,0 +1,8 @@
+//! MQTT 3.1.1 without sockets. [`session`] is one connection as a value: bytes in, events out, bytes to
+//! write. [`provisioning`] is what the device API makes of those events: user name, topics, answers.
+//!
+//! Nothing here reads a clock: a time is the span since the connection began, handed in by whoever
+//! moves the bytes.
+
+pub mod provisioning;
+pub mod session;
