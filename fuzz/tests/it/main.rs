@@ -22,6 +22,7 @@ macro_rules! feed {
 mod body;
 mod certificate;
 mod import;
+mod mqtt;
 mod query;
 mod sas;
 

@@ -317,8 +317,9 @@ mod tests {
         let text = packaging("landfall.toml");
         let table: toml::Table = toml::from_str(&text).expect("TOML");
         let listen = &table["https"]["listen"];
-        assert_eq!(listen.as_array().expect("a list").len(), 1);
+        assert_eq!(listen.as_array().expect("a list").len(), 2);
         assert_eq!(listen[0].as_str(), Some("127.0.0.1:443"));
+        assert_eq!(listen[1].as_str(), Some("127.0.0.1:8883"));
         assert_eq!(table["data_dir"].as_str(), Some("/var/lib/landfall"));
         assert_eq!(table["admin"]["listen"].as_str(), Some("127.0.0.1:9080"));
     }

@@ -46,7 +46,7 @@ fn the_defaults_are_those_of_the_reference() {
         .expect("settings");
     assert_eq!(
         settings.https.listen,
-        vec!["[::]:443".parse().expect("address")]
+        ["[::]:443", "[::]:8883"].map(|address| address.parse().expect("address"))
     );
     assert_eq!(
         settings.database_path,

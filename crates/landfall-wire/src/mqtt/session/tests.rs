@@ -1,3 +1,5 @@
+//! One session and its peer, in memory, on a clock that is turned by hand.
+
 use super::*;
 use rmqtt_codec::v3::LastWill;
 
