@@ -12,9 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use landfall_bench::identity;
+use landfall_core::error::Error;
+use landfall_server::connection::Link;
 use landfall_server::listener::{self, Arriving, Chain, Faces, Limits, Slots, Streamed, Unread};
 use landfall_server::{stop, tls};
 use landfall_wire::message::{Reply, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::hs;
@@ -56,6 +59,12 @@ impl Faces for Hello {
     }
 
     fn unreadable_head(&self, _: SocketAddr) -> Reply {
+        Reply::empty(StatusCode::BAD_REQUEST)
+    }
+
+    async fn answer_mqtt<T: AsyncRead + AsyncWrite + Unpin + Send>(&self, _: T, _: &Link) {}
+
+    fn refuse_websocket(&self, _: SocketAddr, _: &Request, _: &Error) -> Reply {
         Reply::empty(StatusCode::BAD_REQUEST)
     }
 
