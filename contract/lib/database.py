@@ -21,7 +21,7 @@ OLDEST = pathlib.Path("/usr/lib/postgresql/15/bin")
 # Whom a server runs as when the test runs as root, which PostgreSQL refuses.
 NOBODY = 65534
 # Ends a server and takes its folder away when the input ends, which the test's process holds.
-UNTIL_INPUT_ENDS = 'read -r _; "$0" stop --silent --mode=immediate --pgdata="$1/data" 2>/dev/null; rm -rf "$1"'
+UNTIL_INPUT_ENDS = 'read -r _; "$0" stop --silent --mode=immediate --pgdata="$2" 2>/dev/null; rm -rf "$1"'
 
 
 def versions(work):
@@ -46,36 +46,43 @@ class Database:
 
     PASSWORD = "of the tests"
 
-    def __init__(self, programs, address):
+    def __init__(self, programs, address, disk=None):
+        """On a small disk, if one is given, which holds its data."""
         self.programs = pathlib.Path(programs)
         self.address = address
         self.port = free_port(address)
         self.options = {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="landfall-contract-pg-"))
-        self.data = self.folder / "data"
+        self.data = self.seen = self.folder / "data"
+        # What its programs are started by.
+        self.before = []
         self.log = self.folder / "log"
         self.process = None
-        self._user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        self._user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 and not disk else {}
+        if disk:
+            # Its own user is this one under another number, which PostgreSQL takes.
+            self.data, self.seen = disk.folder / "data", disk.seen / "data"
+            self.before = [*disk.inside, "unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--"]
         if self._user:
             os.chown(self.folder, NOBODY, NOBODY)
         self._keeper = subprocess.Popen(
-            ["sh", "-c", UNTIL_INPUT_ENDS, str(self.programs / "pg_ctl"), str(self.folder)],
+            [*self.before, "sh", "-c", UNTIL_INPUT_ENDS, str(self.programs / "pg_ctl"), str(self.folder), str(self.data)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/", **self._user)
 
     def program(self, name, *words, check=True, **options):
         """Runs one of its programs to its end; gives what it printed."""
         done = subprocess.run(
-            [str(self.programs / name), *map(str, words)], cwd=self.folder, capture_output=True, text=True,
+            [*self.before, str(self.programs / name), *map(str, words)], cwd=self.folder, capture_output=True, text=True,
             stdin=subprocess.DEVNULL, timeout=120, **self._user, **options)
         if check and done.returncode != 0:
             raise ContractError(f"{name}: {done.stderr.strip()}\n{self.end_of_log()}")
         return done.stdout.strip()
 
-    def make(self):
-        """Makes it, with role and database, and leaves it running."""
+    def make(self, *words):
+        """Makes it, with role and database, and leaves it running; `initdb` is given these words besides."""
         self.program("initdb", "--username=boss", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8",
-                     "--no-locale", "--no-sync", "--pgdata", self.data)
-        with open(self.data / "pg_hba.conf", "a") as rules:
+                     "--no-locale", "--no-sync", "--pgdata", self.data, *words)
+        with open(self.seen / "pg_hba.conf", "a") as rules:
             rules.write("host replication boss 127.0.0.0/8 scram-sha-256\n")
         self.start()
         self.sql(f"ALTER ROLE boss PASSWORD '{self.PASSWORD}'", database="postgres")
@@ -99,7 +106,7 @@ class Database:
                 # Those that a killed one left behind keep the next out until they are gone.
                 with open(self.log, "ab") as log:
                     self.process = subprocess.Popen(
-                        [str(self.programs / "postgres"), "-D", str(self.data), *words], cwd=self.folder,
+                        [*self.before, str(self.programs / "postgres"), "-D", str(self.data), *words], cwd=self.folder,
                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self._user)
             if time.monotonic() > deadline:
                 raise ContractError(f"PostgreSQL does not start:\n{self.end_of_log()}")

@@ -20,7 +20,7 @@ use landfall_core::store::CommitError;
 
 pub(crate) use self::connection::Connection;
 use self::gathering::{Gathered, Gathering};
-use self::request::{Done, Outcome, removes_traces, turn};
+use self::request::{Done, Outcome, proves_room, removes_traces, turn};
 pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
@@ -212,7 +212,7 @@ impl Writer {
             End::Durable => {
                 self.committed();
                 self.alone = false;
-                self.connection.went_well();
+                self.connection.went_well(group.iter().any(proves_room));
                 return (outcomes, None);
             }
             End::Unknown(fault) => match self.connection.came_about(&self.sealer) {

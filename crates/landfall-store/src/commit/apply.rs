@@ -34,6 +34,7 @@ pub(super) fn change(
 
 /// Writes the time, to show that writing works: a value that was there already would cost no write.
 pub(super) fn sign_of_life(session: &Session, now: Timestamp) -> Result<(), Fault> {
+    session.prove_room()?;
     session.execute(
         "INSERT INTO store_facts (name, value) VALUES ('sign of life', $1)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -121,9 +121,11 @@ impl Connection {
         }
     }
 
-    /// What a group that was written leaves: whoever comes next waits a while again.
-    pub(super) fn went_well(&mut self) {
-        if let (true, Some(session)) = (self.hindered, &self.session) {
+    /// What a group that was written leaves: whoever comes next waits a while again. That there is room in
+    /// PostgreSQL only a sign of life has `proved`: other groups may find what little they need.
+    pub(super) fn went_well(&mut self, proved: bool) {
+        let over = self.hindered && (proved || !self.is_shared());
+        if let (true, Some(session)) = (over, &self.session) {
             self.hindered = session.be_patient(true).is_err();
         }
         self.is_back();

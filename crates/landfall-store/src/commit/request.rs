@@ -137,6 +137,11 @@ pub(super) fn removes_traces(request: &Request) -> bool {
     }
 }
 
+/// True for a sign of life, which shows that more can be written.
+pub(super) fn proves_room(request: &Request) -> bool {
+    matches!(request, Request::Ready(..))
+}
+
 /// Beside whom a group is carried out. What devices do rests on their own rows, which the group writes
 /// too, and on their enrollments, which operators change; what operators do rests on anything.
 pub(super) fn turn(group: &[Request]) -> Turn {

@@ -45,6 +45,8 @@ pub(crate) struct Postgres {
     in_group: Cell<bool>,
     /// Whether a statement of the group failed, so that the database would undo it instead of committing.
     spoiled: Cell<bool>,
+    /// Whether the last group was hindered, so that a sign of life is to prove that there is room.
+    wary: Cell<bool>,
     node: String,
 }
 
@@ -80,6 +82,7 @@ impl Postgres {
             prepared: RefCell::default(),
             in_group: Cell::new(false),
             spoiled: Cell::new(false),
+            wary: Cell::new(false),
             node: node.to_owned(),
         })
     }
@@ -273,6 +276,28 @@ impl Postgres {
     pub(super) fn abandon(&self) -> Result<(), Fault> {
         self.in_group.set(false);
         self.execute_script("ROLLBACK")
+    }
+
+    /// Says whether the last group was hindered.
+    pub(super) fn be_wary(&self, wary: bool) {
+        self.wary.set(wary);
+    }
+
+    /// See [`Session::prove_room`](super::Session::prove_room).
+    pub(super) fn prove_room(&self) -> Result<(), Fault> {
+        if !self.wary.get() {
+            return Ok(());
+        }
+        self.execute_script("SAVEPOINT room")?;
+        match self.execute_script(hindrance::ROOM_PROVED) {
+            // A role that may make no temporary table proves nothing, and is not to stay unready for that.
+            Err(Fault::Database(_)) => {
+                self.execute_script("ROLLBACK TO room")?;
+                self.mend();
+                Ok(())
+            }
+            proved => proved,
+        }
     }
 
     /// Forgets that a statement failed: it was undone.

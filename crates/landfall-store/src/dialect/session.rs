@@ -210,12 +210,24 @@ impl Session {
         }
     }
 
-    /// Says whether groups of writes wait for another program that holds the database for itself. On
-    /// PostgreSQL there is nothing to say.
+    /// Says whether the last group went well. When it did not, SQLite waits no longer for another program that
+    /// holds the file for itself, and PostgreSQL is asked for room by whoever proves it.
     pub(crate) fn be_patient(&self, patient: bool) -> Result<(), Fault> {
         match self {
             Session::Sqlite(sqlite) => sqlite.be_patient(patient),
-            Session::Postgres(_) => Ok(()),
+            Session::Postgres(postgres) => {
+                postgres.be_wary(!patient);
+                Ok(())
+            }
+        }
+    }
+
+    /// Inside a group, shows that there is room for more than what others left over, where the last group was
+    /// hindered. A write into SQLite's log shows it by itself.
+    pub(crate) fn prove_room(&self) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(postgres) => postgres.prove_room(),
         }
     }
 
@@ -279,7 +291,13 @@ impl Session {
     ) -> Result<T, Fault> {
         self.control("SAVEPOINT one")?;
         let outcome = work();
-        if let Err(Fault::Again(_) | Fault::Lost(_)) = &outcome {
+        let of_all = match &outcome {
+            Err(Fault::Again(_) | Fault::Lost(_)) => true,
+            // Of SQLite another may still find room.
+            Err(Fault::Hindered(..)) => matches!(self, Session::Postgres(_)),
+            _ => false,
+        };
+        if of_all {
             self.abandon();
         }
         let undone = match &outcome {

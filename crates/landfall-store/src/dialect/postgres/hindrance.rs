@@ -17,16 +17,27 @@ const DISK: &str =
     "look in the log of the database server, and in its machine's log for faults of the disk";
 const DAMAGED: &str = "the database is damaged: take a standby in its place, or go back to a backup with `landfall restore`";
 
-/// What to do about an error of the database, where that is known and waiting alone does not help.
-pub(super) fn remedy(code: &SqlState) -> Option<&'static str> {
+/// Takes a megabyte for a moment, where there is room for it. What a small write needs may be left over from others.
+pub(super) const ROOM_PROVED: &str = "CREATE TEMPORARY TABLE room ON COMMIT DROP AS
+    SELECT repeat('0', 1500) AS taken FROM generate_series(1, 700)";
+
+/// What to do about an error that meets whoever writes, where that is known and waiting alone does not help.
+pub(super) fn of_everybody(code: &SqlState) -> Option<&'static str> {
     match code.code() {
         "53100" => Some(ROOM),
         "53200" => Some(MEMORY),
-        "58030" => Some(DISK),
         "3D000" => Some(IDENTITY),
+        code if code.starts_with("28") => Some(IDENTITY),
+        _ => None,
+    }
+}
+
+/// The same of an error that may meet one and spare others.
+pub(super) fn of_one(code: &SqlState) -> Option<&'static str> {
+    match code.code() {
+        "58030" => Some(DISK),
         "42501" => Some(RIGHTS),
         "XX001" | "XX002" => Some(DAMAGED),
-        code if code.starts_with("28") => Some(IDENTITY),
         _ => None,
     }
 }
@@ -37,9 +48,14 @@ mod tests {
 
     #[test]
     fn a_full_disk_and_a_wrong_password_have_remedies_of_their_own() {
-        assert_eq!(remedy(&SqlState::DISK_FULL), Some(ROOM));
-        assert_eq!(remedy(&SqlState::INVALID_PASSWORD), Some(IDENTITY));
-        assert_eq!(remedy(&SqlState::INVALID_CATALOG_NAME), Some(IDENTITY));
-        assert_eq!(remedy(&SqlState::UNIQUE_VIOLATION), None);
+        assert_eq!(of_everybody(&SqlState::DISK_FULL), Some(ROOM));
+        assert_eq!(of_everybody(&SqlState::INVALID_PASSWORD), Some(IDENTITY));
+        assert_eq!(
+            of_everybody(&SqlState::INVALID_CATALOG_NAME),
+            Some(IDENTITY)
+        );
+        assert_eq!(of_everybody(&SqlState::DATA_CORRUPTED), None);
+        assert_eq!(of_one(&SqlState::DATA_CORRUPTED), Some(DAMAGED));
+        assert_eq!(of_one(&SqlState::UNIQUE_VIOLATION), None);
     }
 }

@@ -63,9 +63,10 @@ impl From<tokio_postgres::Error> for Fault {
             | &SqlState::CANNOT_CONNECT_NOW
             | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fault::Lost(told),
             code if code.code().starts_with("08") => Fault::Lost(told),
-            code => match hindrance::remedy(code) {
-                Some(remedy) => Fault::Hindered(told, remedy),
-                None => Fault::Database(told),
+            code => match (hindrance::of_everybody(code), hindrance::of_one(code)) {
+                (Some(remedy), _) => Fault::Hindered(told, remedy),
+                (None, Some(remedy)) => Fault::Database(format!("{told}: {remedy}")),
+                (None, None) => Fault::Database(told),
             },
         }
     }
