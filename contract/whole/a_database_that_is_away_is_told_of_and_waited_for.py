@@ -12,7 +12,8 @@ import time
 
 from database import Database, url_of, versions
 from load import Load, each_on_its_hub
-from node import Fleet, Node, authority
+from node import Fleet, Named, Node, authority
+from scrape import scrape
 
 CANNOT_CONNECT, REFUSED, USAGE = 6, 1, 2
 REACH = "see that the database runs and takes writes"
@@ -91,12 +92,21 @@ def tells(node, remedy):
         assert Database.PASSWORD not in text and "postgresql://" not in text, text
 
 
-def goes_unasked(database, node):
-    """Goes while nobody asks for anything: the log says so once, and that it is back."""
-    before = len(node.text())
+def goes_unasked(database, node, fleet):
+    """Goes while nobody asks for anything: the log says so once, and that it is back; what is counted tells it too."""
+    def counts():
+        told = scrape(f"http://{node.admin}")
+        return [told.sum(f"landfall_store_{what}_failures_total") for what in ("write", "read")]
+
+    before, (writes, reads) = len(node.text()), counts()
     database.stop()
     until("the log says so", lambda: "renew its lease" in node.text()[before:])
     assert REACH in causes(node)[-1], causes(node)[-1]
+    until("it is counted", lambda: counts()[0] > writes)
+    # An operator's write fails where it looks at what stands there.
+    answer = fleet.enroll(Named(node), "in-vain")
+    assert answer.status == 503 and answer.headers["Retry-After"], f"{answer.status} {answer.text}"
+    assert counts()[1] > reads, "the operator's write is not counted"
     database.start()
     until("the log says that it is back", lambda: "the database is back" in node.text()[before:])
     assert node.text()[before:].count("renew its lease") == 1, node.text()[before:]
@@ -157,7 +167,7 @@ with contextlib.ExitStack() as everything:
             try:
                 start_refused(database, node)
                 fleet, hubs = Fleet(node), {}
-                goes_unasked(database, node)
+                goes_unasked(database, node, fleet)
                 hubs.update(goes_and_comes(fleet, node, "killed", database.kill, database.start))
                 hubs.update(goes_and_comes(fleet, node, "stopped", database.stop, database.start))
 

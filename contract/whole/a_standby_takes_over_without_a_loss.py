@@ -3,7 +3,9 @@ processes, the standby promoted, and the servers find it by themselves. Of what 
 device is on two hubs; neither while the standby is late, nor while it is away, when devices are told to come back.
 """
 
+import base64
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -12,8 +14,9 @@ import time
 
 from database import Database, url_of, versions
 from load import Load, each_on_its_hub
-from node import Fleet, Node, authority
+from node import Fleet, Named, Node, authority
 
+IMPORTED = 300
 # How many registrations are answered before the primary goes; whether its standby stands still just before.
 GOES = [(30, False), (3, True), (60, True)]
 LATE_SECONDS = 0.3
@@ -79,6 +82,19 @@ def take_over(running, nodes, fleet, primary, standby, answers, late):
     return standby_of_it, hubs
 
 
+def brought(node, fleet):
+    """An operator brings many enrollments at once; gives the last that is told of them."""
+    key = base64.b64encode(b"k" * 64).decode()
+    attestation = {"type": "symmetricKey", "symmetricKey": {"primaryKey": key, "secondaryKey": key}}
+    records = [{"registrationId": f"brought-{number}", "attestation": attestation} for number in range(IMPORTED)]
+    text = "".join(json.dumps({"kind": "enrollment", "record": record}) + "\n" for record in records)
+    connection = Named(node).connect()
+    connection.request("POST", "/landfall/enrollments/import", text, {"Authorization": fleet.owner})
+    told = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return json.loads(told[-1])
+
+
 def without_a_standby(nodes, fleet, primary, standby):
     """As long as the standby is away nothing is acknowledged; when it is back, all goes on by itself."""
     standby.kill()
@@ -87,10 +103,15 @@ def without_a_standby(nodes, fleet, primary, standby):
         for node in nodes:
             assert node.ask("/readyz")[0] == 503, node.ask("/readyz")
         assert load.done["registered"] == 0, "something was acknowledged without the standby"
+        # Who brings many enrollments is told too, instead of waiting for what may not come.
+        told = brought(nodes[0], fleet)
+        assert told["end"] == "unavailable", told
         standby.start()
         load.until("registered", 20)
         for node in nodes:
             node.wait_until_ready()
+    told = brought(nodes[0], fleet)
+    assert told["end"] == "whole" and told["created"] + told["unchanged"] == IMPORTED, told
     counted["put off"] += load.done["put off"]
     hubs = load.settle()
     counted["devices"] += len(hubs)

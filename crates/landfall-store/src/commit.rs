@@ -147,7 +147,11 @@ impl Writer {
             match requests.recv_timeout(lease::RENEWAL) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.connection.renew(),
+                Err(RecvTimeoutError::Timeout) => {
+                    if !self.connection.renew() {
+                        self.observed.tell(|observer| observer.gave_up(1));
+                    }
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ pub trait Observer: Send + Sync {
     /// A group is tried again.
     fn tries_again(&self, why: Again);
 
-    /// So many requests of the group were not kept, since the database did not take them.
+    /// So many requests were not kept, since the database did not take them: those of a group, or a renewal of the lease.
     fn gave_up(&self, requests: usize);
 
     /// A read found no answer.

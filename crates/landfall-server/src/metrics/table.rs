@@ -158,7 +158,7 @@ families! {
         "How many requests shared a group of writes";
     STORE_WRITE_FAILURES: "landfall_store_write_failures_total", Counter, "requests",
         [],
-        "Requests to write that the database did not take; their callers were told to come back";
+        "Requests to write that the database did not take, whose callers were told to come back, and renewals of a lease on PostgreSQL";
     STORE_COMMIT_RETRIES: "landfall_store_commit_retries_total", Counter, "tries",
         [known("reason", Retry::TEXTS)],
         "Groups of writes that were tried again";

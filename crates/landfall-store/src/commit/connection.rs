@@ -138,8 +138,8 @@ impl Connection {
         }
     }
 
-    /// Renews the lease while nothing is committed.
-    pub(super) fn renew(&mut self) {
+    /// Renews the lease while nothing is committed; false when the database does not take it.
+    pub(super) fn renew(&mut self) -> bool {
         let renewed = self.hold_a_lease().and_then(|()| {
             let lease = self.lease.take();
             let renewed = match (&lease, self.session()) {
@@ -150,7 +150,10 @@ impl Connection {
             renewed
         });
         match renewed {
-            Ok(()) => self.is_back(),
+            Ok(()) => {
+                self.is_back();
+                true
+            }
             Err(fault) => {
                 // Once: who asks for something meanwhile has lines of its own.
                 if !self.told && !matches!(fault, Fault::Again(_) | Fault::Ended) {
@@ -158,6 +161,7 @@ impl Connection {
                     tracing::error!(cause = %fault.with_remedy(), "the database does not let this server renew its lease");
                 }
                 self.failed(&fault);
+                matches!(fault, Fault::Again(_) | Fault::Ended)
             }
         }
     }

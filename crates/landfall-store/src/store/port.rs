@@ -47,6 +47,17 @@ fn read_error(error: CommitError) -> ReadError {
     }
 }
 
+impl SqlStore {
+    /// Waits for the writer, but not past the bound where a database elsewhere can keep it waiting: who waits no
+    /// longer is told to come back, and finds what became of it.
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        match self.source.is_shared() {
+            true => patience::bounded(ANSWERED_WITHIN, answer).await,
+            false => Some(answer.await),
+        }
+    }
+}
+
 impl Store for SqlStore {
     type HubWrite = HubWrite;
     type HubRecord = HubRecord;
@@ -71,12 +82,7 @@ impl Store for SqlStore {
                 });
             }
         };
-        if self.source.is_shared() {
-            // Who waits no longer is told to come back, and finds what became of it.
-            let _ = patience::bounded(ANSWERED_WITHIN, all).await;
-        } else {
-            all.await;
-        }
+        let _ = self.in_time(all).await;
         answers.resize_with(many, || Err(late()));
         answers
     }
@@ -93,7 +99,10 @@ impl Store for SqlStore {
             Box::new(Many::ready(&sealer, scope, records, author))
         });
         let outcome = match ready.await {
-            Ok(ready) => self.ask(|answer| Request::Many(ready, answer)).await,
+            Ok(ready) => {
+                let asked = self.ask(|answer| Request::Many(ready, answer));
+                self.in_time(asked).await.unwrap_or_else(|| Err(late()))
+            }
             Err(error) => Err(CommitError::Unavailable(error.to_string())),
         };
         outcome.unwrap_or_else(|error| vec![Err(error); many])
