@@ -10,6 +10,7 @@ pub mod audit;
 #[expect(clippy::expect_used, reason = "a suite fails by panicking")]
 pub mod conformance;
 pub mod device;
+pub mod endpoint;
 pub mod error;
 pub mod policies;
 pub mod policy;
