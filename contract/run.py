@@ -3,7 +3,8 @@
 
 Every script below the folders named in `FOLDERS` is one test; its file name says what it shows.
 Each gets a `landfall dev` of its own, in a folder of its own, on a loopback address of its own, and
-passes when it leaves with 0 and the server then leaves in peace. There are no skips: a test whose
+passes when it leaves with 0 and the server then leaves in peace. What a test leaves running is
+ended, and that is a failure too. There are no skips: a test whose
 client is missing fails. Only the standard library is used.
 
     contract/run.py --binary target/debug/landfall [--only NAME] [--jobs N] [--keep] [--record]
@@ -15,6 +16,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,8 @@ NOT_RECORDED = {"node::a_device_registers_with_certificates"}
 SUFFIXES = {".sh", ".js", ".py"}
 TEST_TIMEOUT_SECONDS = 600
 LOG_LINES_SHOWN = 30
+# The wardens of the tests that run now.
+RUNNING = set()
 
 
 class Test:
@@ -74,6 +78,29 @@ def recorder(test, server):
     return Recorder(server, RECORDED[test.folder], HERE / "transcripts")
 
 
+def watched(command, folder, environment):
+    """Runs a command whose leftovers are ended. Gives its status, nothing when it took too long, and what it said."""
+    warden = subprocess.Popen(
+        [sys.executable, str(HERE / "lib" / "warden.py"), *command], cwd=folder, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )
+    RUNNING.add(warden)
+    try:
+        said, _ = warden.communicate(timeout=TEST_TIMEOUT_SECONDS)
+        return warden.returncode, said.strip()
+    except subprocess.TimeoutExpired:
+        warden.terminate()
+        said, _ = warden.communicate()
+        return None, said.strip()
+    finally:
+        RUNNING.discard(warden)
+
+
+def asked_to_stop(number, _frame):
+    """SIGTERM and Ctrl-C end the run, and with it every test."""
+    raise SystemExit(128 + number)
+
+
 def run(test, binary, clients, official_ports, keep, record):
     """Runs one test. Gives nothing when it passed, else what went wrong."""
     if test.folder in OFFICIAL_PORTS_ONLY and not official_ports:
@@ -108,18 +135,13 @@ def run(test, binary, clients, official_ports, keep, record):
         work = folder / "work"
         work.mkdir()
         with recorder(test, server) if record else contextlib.nullcontext():
-            done = subprocess.run(
-                test.command(clients), cwd=work, env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                timeout=TEST_TIMEOUT_SECONDS,
-            )
-        said = done.stdout.strip()
-        if done.returncode != 0:
-            failure = f"left with {done.returncode}\n{said}"
+            status, said = watched(test.command(clients), work, environment)
+        if status is None:
+            failure = f"not done within {TEST_TIMEOUT_SECONDS} s\n{said}"
+        elif status != 0:
+            failure = f"left with {status}\n{said}"
         elif test.folder in BRING_THEIR_OWN_SERVER and said:
             print(f"     {test.name}: {said.splitlines()[-1]}", flush=True)
-    except subprocess.TimeoutExpired as error:
-        failure = f"not done within {error.timeout} s\n{error.stdout or ''}"
     except (ContractError, OSError) as error:
         failure = str(error)
     finally:
@@ -172,12 +194,21 @@ def main():
         )
         return test, failure, time.monotonic() - start
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked_to_stop)
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(timed, test) for test in tests]):
-            test, failure, seconds = done.result()
-            print(f"{'FAIL' if failure else 'PASS'} {test.name} ({seconds:.1f} s)", flush=True)
-            if failure:
-                failures.append((test, failure))
+        try:
+            for done in concurrent.futures.as_completed([pool.submit(timed, test) for test in tests]):
+                test, failure, seconds = done.result()
+                print(f"{'FAIL' if failure else 'PASS'} {test.name} ({seconds:.1f} s)", flush=True)
+                if failure:
+                    failures.append((test, failure))
+        except SystemExit:
+            # The pool then waits for those that run, which end their servers.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for warden in list(RUNNING):
+                warden.terminate()
+            raise
 
     for test, failure in failures:
         print(f"\n--- FAIL {test.name}\n{failure}", flush=True)
