@@ -300,17 +300,7 @@ struct Writer<S> {
 impl<S: Store> Writer<S> {
     async fn run(self, mut handed: mpsc::Receiver<Handed>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while handed.recv_many(&mut batch, BATCH).await > 0 {
-            let waited_for = batch.iter().any(|one| matches!(one, Handed::Flush(_)));
-            if batch.len() < BATCH && !waited_for {
-                tokio::select! {
-                    () = time::sleep(GATHER) => {}
-                    () = self.hurry.notified() => {}
-                }
-                if !handed.is_empty() {
-                    handed.recv_many(&mut batch, BATCH).await;
-                }
-            }
+        while gather(&mut handed, &mut batch, self.moment()).await {
             let mut waiting = Vec::new();
             let mut traces = Vec::with_capacity(batch.len());
             for one in batch.drain(..) {
@@ -325,6 +315,14 @@ impl<S: Store> Writer<S> {
             for done in waiting {
                 let _ = done.send(());
             }
+        }
+    }
+
+    /// Passes after [`GATHER`], or as soon as somebody waits for what is queued.
+    async fn moment(&self) {
+        tokio::select! {
+            () = time::sleep(GATHER) => {}
+            () = self.hurry.notified() => {}
         }
     }
 
@@ -349,6 +347,26 @@ impl<S: Store> Writer<S> {
         }
         counts.waiting.down(count);
     }
+}
+
+/// Takes what is queued into a batch, and what comes within a moment, unless the batch is full or somebody
+/// waits for it. Gives whether there is anything: not when nobody will hand over any more.
+async fn gather(
+    handed: &mut mpsc::Receiver<Handed>,
+    batch: &mut Vec<Handed>,
+    moment: impl Future<Output = ()>,
+) -> bool {
+    if handed.recv_many(batch, BATCH).await == 0 {
+        return false;
+    }
+    let waited_for = batch.iter().any(|one| matches!(one, Handed::Flush(_)));
+    if batch.len() < BATCH && !waited_for {
+        moment.await;
+        if !handed.is_empty() {
+            handed.recv_many(batch, BATCH).await;
+        }
+    }
+    true
 }
 
 /// Counts the check that a trace names: once for each trace, when nothing more is found out about it.

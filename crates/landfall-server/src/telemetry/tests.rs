@@ -117,6 +117,39 @@ async fn a_full_queue_drops_traces_and_delays_nobody() {
     );
 }
 
+#[tokio::test]
+async fn traces_of_one_moment_are_written_together_unless_somebody_waits() {
+    fn handed() -> Handed {
+        let id = TrackingId::parse("t-1").expect("an id");
+        let now = Timestamp::from_unix_seconds(1);
+        Handed::Keep(Box::new(
+            Attempt::begin(id, "https", String::new(), now).trace,
+        ))
+    }
+    let (queue, mut waiting) = mpsc::channel(QUEUE);
+    let hand_over = |one| assert!(queue.try_send(one).is_ok(), "there is room");
+    let mut batch = Vec::new();
+    // The moment ends when the test says: two more come in it.
+    hand_over(handed());
+    let moment = async { (0..2).for_each(|_| hand_over(handed())) };
+    assert!(gather(&mut waiting, &mut batch, moment).await);
+    assert_eq!(batch.len(), 3);
+
+    let none = || async { panic!("this batch waits for no others") };
+    batch.clear();
+    (0..BATCH).for_each(|_| hand_over(handed()));
+    assert!(gather(&mut waiting, &mut batch, none()).await);
+    assert_eq!(batch.len(), BATCH);
+    batch.clear();
+    hand_over(handed());
+    hand_over(Handed::Flush(oneshot::channel().0));
+    assert!(gather(&mut waiting, &mut batch, none()).await);
+    assert_eq!(batch.len(), 2);
+    batch.clear();
+    drop(queue);
+    assert!(!gather(&mut waiting, &mut batch, none()).await);
+}
+
 #[test]
 fn a_stranger_cannot_make_a_trace_large() {
     let id = TrackingId::parse("t-1").expect("an id");
