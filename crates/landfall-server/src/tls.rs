@@ -121,7 +121,12 @@ pub fn peer_chain(
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection};
+
     use super::*;
+    use crate::client::tls::{ClientCertificate, Trust, settings};
     use crate::dev_ca::{PemPair, issue_server_certificate, make_ca};
     use crate::tls::test_chains::{Ca, ecdsa, rsa};
 
@@ -140,6 +145,59 @@ mod tests {
         assert!(!config.session_storage.can_cache());
         assert_eq!(config.send_tls13_tickets, 0);
         assert_eq!(config.max_early_data_size, 0);
+    }
+
+    /// A client's chain as the server has it after a handshake in memory.
+    fn chain_of_a_connection(
+        server: &Arc<ServerConfig>,
+        client: &Arc<ClientConfig>,
+        issuers: &Issuers,
+    ) -> Vec<Certificate> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut client = ClientConnection::new(Arc::clone(client), name).expect("a client");
+        let mut server = ServerConnection::new(Arc::clone(server)).expect("a server");
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut sent = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut sent).expect("written");
+            }
+            server.read_tls(&mut &sent[..]).expect("read");
+            server.process_new_packets().expect("a handshake");
+            sent.clear();
+            while server.wants_write() {
+                server.write_tls(&mut sent).expect("written");
+            }
+            client.read_tls(&mut &sent[..]).expect("read");
+            client.process_new_packets().expect("a handshake");
+        }
+        let chain = peer_chain(&server, issuers).into_iter();
+        chain.map(|link| link.expect("a certificate")).collect()
+    }
+
+    #[test]
+    fn links_above_the_leaf_are_read_once_for_all_connections_and_leaves_are_not_kept() {
+        let pair = pair();
+        let key = certified_key(&pair.certificate, &pair.key).expect("a pair");
+        let shown = Certificate::from_der(&key.cert[0]).expect("a certificate");
+        let server = server_config(ServerIdentity::new(vec![Arc::new(key)])).expect("settings");
+        let between = Ca::root("root").below("between");
+        let device = between.issue(&["dev"], &ecdsa(), test_chains::now());
+        let chain = device.certificate.clone() + &between.pem();
+        let chain = CertificateDer::pem_slice_iter(chain.as_bytes());
+        let identity = ClientCertificate::new(
+            chain.map(|link| link.expect("a link")).collect(),
+            PrivateKeyDer::from_pem_slice(device.key.as_bytes()).expect("a key"),
+        );
+        let trust = Trust::Shown(vec![shown.sha256_hex()]);
+        let client = settings(&trust, Some(identity)).expect("settings");
+
+        let (server, issuers) = (Arc::new(server), Issuers::default());
+        let chains = [(); 2].map(|()| chain_of_a_connection(&server, &client, &issuers));
+        let places = |place: usize| chains.each_ref().map(|chain| chain[place].der().as_ptr());
+        let ([leaf, other_leaf], [link, same_link]) = (places(0), places(1));
+        assert_eq!(link, same_link);
+        assert_ne!(leaf, other_leaf);
+        assert_eq!(chains[0], chains[1]);
     }
 
     #[test]

@@ -238,4 +238,15 @@ mod tests {
         drop(held);
         assert!(slots.take(a).is_some());
     }
+
+    #[test]
+    fn connections_know_the_issuers_that_others_showed() {
+        let slots = Slots::new(Limits::default());
+        let (one, other) = (slots.take([127, 0, 0, 1].into()), slots.clone());
+        let other = other.take([127, 0, 0, 2].into()).expect("a slot");
+        assert!(std::ptr::eq(
+            one.expect("a slot").issuers(),
+            other.issuers()
+        ));
+    }
 }
