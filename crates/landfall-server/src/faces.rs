@@ -211,12 +211,18 @@ fn known(method: &http::Method) -> &str {
     }
 }
 
-/// The beginning of a text from outside, for the log.
-fn shown(text: &str) -> &str {
-    text.char_indices()
-        .nth(LONGEST_SHOWN)
-        .and_then(|(end, _)| text.get(..end))
-        .unwrap_or(text)
+/// The beginning of a text from outside, for the log. What would move a terminal's cursor or begin another
+/// line is written as its number: a path may hold any character, in its bytes as they are.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(LONGEST_SHOWN));
+    for c in text.chars().take(LONGEST_SHOWN) {
+        if c.is_control() {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 impl<S: HubStore> AllFaces<S> {
@@ -241,7 +247,7 @@ impl<S: HubStore> AllFaces<S> {
                 attributes: vec![
                     ("landfall.tracking_id", origin.tracking_id.as_str().into()),
                     ("http.request.method", method.into()),
-                    ("url.path", shown(&request.path).into()),
+                    ("url.path", shown(&request.path).as_str().into()),
                     ("http.response.status_code", status.into()),
                     (
                         "client.address",
@@ -362,5 +368,21 @@ impl<S: HubStore> AllFaces<S> {
             .cloned()
             .collect();
         Ok(if named.is_empty() { all } else { named })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_path_is_one_line_of_bounded_length() {
+        assert_eq!(shown("/enrollments/ä-1"), "/enrollments/ä-1");
+        assert_eq!(
+            shown("/a\n\u{1b}[2J\u{7f}\u{9b}31m"),
+            "/a\\u{a}\\u{1b}[2J\\u{7f}\\u{9b}31m"
+        );
+        let long = shown(&"ä".repeat(10_000));
+        assert_eq!(long.chars().count(), LONGEST_SHOWN);
     }
 }

@@ -101,6 +101,18 @@ fn texts_that_are_not_one_certificate_say_what_they_are() {
             CertificateError::NoCertificate("CERTIFICATE REQUEST".to_owned()),
         ),
         (
+            // A label is repeated without what may be a key or moves a cursor, and not at any length.
+            request.replace(
+                "CERTIFICATE REQUEST",
+                "\u{9b}q7Zt0Vb3JmXk9LrYc2NwUe8HsDf5GaTi1PoMxB4QzKE=",
+            ),
+            CertificateError::NoCertificate("(hidden)".to_owned()),
+        ),
+        (
+            request.replace("CERTIFICATE REQUEST", &"CRL ".repeat(100)),
+            CertificateError::NoCertificate(format!("{}…", "CRL ".repeat(10))),
+        ),
+        (
             STANDARD.encode(vec![0x30; LONGEST + 1]),
             CertificateError::TooLarge(LONGEST + 1),
         ),

@@ -9,12 +9,16 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::{Certificate, CertificateError, CertificateFile, der};
+use crate::secret::repeated;
 
 /// Longest text that is looked at: a PEM file of one certificate with its readable form, in base64.
 const LONGEST: usize = 64 * 1024;
 
 /// Longest file of certificates that is looked at.
 const LONGEST_FILE: usize = 1024 * 1024;
+
+/// Most characters of a block's label that are repeated to whoever sent it.
+const LONGEST_LABEL: usize = 40;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -72,7 +76,7 @@ fn is_certificate(label: &str) -> bool {
 
 fn no_certificate(blocks: &[(&str, &str)]) -> CertificateError {
     let label = blocks.last().map(|(label, _)| *label).unwrap_or_default();
-    CertificateError::NoCertificate(label.chars().filter(|c| !c.is_control()).take(40).collect())
+    CertificateError::NoCertificate(repeated(label, LONGEST_LABEL))
 }
 
 fn pem(text: &str) -> Result<Certificate, CertificateError> {
