@@ -87,6 +87,19 @@ impl Access {
         Ok(access)
     }
 
+    /// The same of another server on the same database.
+    ///
+    /// # Errors
+    /// When its certificate cannot be told apart.
+    pub fn at(&self, server: &Server) -> anyhow::Result<Self> {
+        let trust = Trust::Shown(vec![server.fingerprint.clone()]);
+        Ok(Access {
+            tls: settings(&trust, None)?,
+            address: server.address,
+            ..self.clone()
+        })
+    }
+
     /// An operator sends the devices that move to one hub or the other.
     pub fn direct(&self, value: u64, etag: Option<&str>) -> Request {
         let mut record = group(MOVING, &self.moving_key);

@@ -39,12 +39,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes an empty one, and does not start it.
+    /// Makes an empty one of the programs that are given, or that this machine has, and does not start it.
     ///
     /// # Errors
     /// When the programs are not there, or refuse.
-    pub fn make() -> anyhow::Result<Self> {
-        let programs = programs().with_context(|| {
+    pub fn make(given: Option<&Path>) -> anyhow::Result<Self> {
+        let given = given.map(Path::to_owned);
+        let programs = given.or_else(programs).with_context(|| {
             format!("no PostgreSQL below {VERSIONS}: install postgresql-15, or try --engine sqlite")
         })?;
         let folder = tempfile::Builder::new()
@@ -72,12 +73,36 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The URL of its database.
-    pub fn url(&self) -> String {
+    /// The URL of its database, for the server of a number.
+    pub fn url(&self, node: usize) -> String {
         format!(
-            "postgresql://landfall@/postgres?host={}",
-            self.folder.path().display()
+            "postgresql://landfall@/postgres?host={}&application_name={}",
+            self.folder.path().display(),
+            name_of(node)
         )
+    }
+
+    /// Waits until nothing goes on that a killed server has begun: until then it may still come about.
+    ///
+    /// # Errors
+    /// When the database does not say so in time.
+    pub async fn forgets(&self, node: usize) -> anyhow::Result<()> {
+        let socket = self.folder.path().display().to_string();
+        // It divides by how many are left, and fails by that.
+        let question = format!(
+            "SELECT 1 / (count(*) = 0)::int FROM pg_stat_activity WHERE application_name = '{}'",
+            name_of(node)
+        );
+        let words = ["--no-psqlrc", "--quiet", "--username=landfall", "--host"];
+        let words = [&words[..], &[&socket, "--command", &question, "postgres"]].concat();
+        let watch = Stopwatch::start();
+        while let Err(error) = self.run("psql", &words, false) {
+            if watch.elapsed() > STARTED_WITHIN {
+                return Err(error.context("the database goes on for a server that is gone"));
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Starts it and waits until it takes connections.
@@ -225,6 +250,11 @@ fn programs() -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop()
+}
+
+/// What the database calls the connections of a server.
+fn name_of(node: usize) -> String {
+    format!("node-{node}")
 }
 
 fn is_root() -> anyhow::Result<bool> {

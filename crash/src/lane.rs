@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::ledger::{Count, Device, Ledger, Progress, Written};
 use crate::load::{Hit, Target, Writer};
 use crate::moments::{Moment, Whom};
+use crate::nodes::Nodes;
 use crate::options::{Engine, Options};
 use crate::server::Server;
 use crate::verify;
@@ -75,7 +76,7 @@ pub struct Lane {
     engine: Engine,
     /// Where the engine is PostgreSQL.
     cluster: Option<Arc<Cluster>>,
-    server: Server,
+    nodes: Nodes,
     chance: Chance,
     goal: Arc<Goal>,
     ledger: Ledger,
@@ -97,17 +98,22 @@ impl Lane {
         let cluster = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => {
-                let cluster = Cluster::make()?;
+                let cluster = Cluster::make(options.programs.as_deref())?;
                 cluster.start().await?;
                 Some(Arc::new(cluster))
             }
         };
-        let url = cluster.as_ref().map(|cluster| cluster.url());
+        let servers = match &cluster {
+            None => vec![Server::make(&options.binary, None)?],
+            Some(cluster) => (0..options.nodes)
+                .map(|node| Server::make(&options.binary, Some(&cluster.url(node))))
+                .collect::<Result<_, _>>()?,
+        };
         Ok(Lane {
             number,
             engine,
             cluster,
-            server: Server::make(&options.binary, url.as_deref())?,
+            nodes: Nodes::new(servers),
             chance: chance.part(),
             goal,
             ledger: Ledger::default(),
@@ -123,23 +129,27 @@ impl Lane {
         match self.kills().await {
             Ok(()) => Ok(self.count),
             Err(error) => {
-                let folder = self.server.keep();
+                let folders = self.nodes.keep();
                 if let Some(cluster) = self.cluster.take().and_then(Arc::into_inner) {
                     cluster.keep();
                 }
                 Err(error.context(format!(
-                    "lane {} after {} kills; its folder stays: {}",
+                    "lane {} after {} kills; its folders stay: {}",
                     self.number,
                     self.count.kills(),
-                    folder.display()
+                    folders
+                        .iter()
+                        .map(|folder| folder.display().to_string())
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )))
             }
         }
     }
 
     async fn kills(&mut self) -> anyhow::Result<()> {
-        let mut victim = self.server.start().await?;
-        let access = Access::gather(&self.server).await?;
+        self.nodes.begin().await?;
+        let access = self.nodes.access(0);
         let homes = self.homes(&access).await?;
         self.ledger.directed.acknowledged = Some(0);
         self.ledger.devices.resize(REGISTERING, Vec::new());
@@ -148,23 +158,12 @@ impl Lane {
             self.ledger.enrollments.insert(id, Written::default());
         }
         while let Some(number) = self.goal.take() {
-            let whom = Whom::draw(&mut self.chance, self.engine);
-            let target = match (whom, &self.cluster) {
-                (Whom::Database(how), Some(cluster)) => {
-                    self.count.of_database += 1;
-                    Target::Database(Arc::clone(cluster), how)
-                }
-                _ => Target::Server(victim.clone()),
-            };
+            let here = self.node();
+            let access = self.nodes.access(here);
+            let target = self.target(here);
             match Moment::draw(&mut self.chance) {
                 Moment::Starting(after) => {
-                    victim.kill();
-                    victim = self.server.launch()?;
-                    sleep(after).await;
-                    if let Target::Database(..) = target {
-                        target.kill();
-                    }
-                    victim.kill();
+                    self.nodes.cut_off(here, after, &target).await?;
                     self.count.starting += 1;
                 }
                 Moment::After(span) => {
@@ -178,16 +177,7 @@ impl Lane {
                     self.count.behind_answers += 1;
                 }
             }
-            if let Target::Database(cluster, _) = &target {
-                cluster.start().await?;
-            }
-            if victim.has_left() {
-                victim = self.server.start().await?;
-            } else {
-                // It lived through it, and must find its database again by itself.
-                self.server.recover(&victim).await?;
-            }
-            self.verify(&access, &homes).await?;
+            self.ask(here, &target, &homes).await?;
             let due = self.count.kills().is_multiple_of(CHECKED_EVERY);
             if due && self.engine == Engine::Sqlite {
                 self.check_database().await?;
@@ -202,8 +192,47 @@ impl Lane {
             "lane {}: {devices} devices, each on its hub alone",
             self.number
         );
-        victim.kill();
+        self.nodes.end();
         Ok(())
+    }
+
+    /// The server that is used and may be killed.
+    fn node(&mut self) -> usize {
+        match self.nodes.many() {
+            1 => 0,
+            many => usize::try_from(self.chance.below(many as u64)).unwrap_or(0),
+        }
+    }
+
+    /// What is killed: this server, or the database server.
+    fn target(&mut self, here: usize) -> Target {
+        match (Whom::draw(&mut self.chance, self.engine), &self.cluster) {
+            (Whom::Database(how), Some(cluster)) => {
+                self.count.of_database += 1;
+                Target::Database(Arc::clone(cluster), how)
+            }
+            _ => Target::Server(self.nodes.victim(here)),
+        }
+    }
+
+    /// Asks for everything that was acknowledged: of another server, where there is one, before the one that was
+    /// killed is started again; it has lived through it, and finds its database again by itself.
+    async fn ask(&mut self, here: usize, target: &Target, homes: &[Device]) -> anyhow::Result<()> {
+        if let Target::Database(cluster, _) = target {
+            cluster.start().await?;
+        }
+        let there = (here + 1) % self.nodes.many();
+        if there != here
+            && let Some(cluster) = &self.cluster
+            && self.nodes.victim(here).has_left()
+        {
+            cluster.forgets(here).await?;
+            self.count.asked_elsewhere += 1;
+        }
+        self.nodes.recover(there).await?;
+        let access = self.nodes.access(there);
+        self.verify(&access, homes).await?;
+        self.nodes.recover(here).await
     }
 
     /// A few devices that are there from the beginning, for their twins.
@@ -331,7 +360,7 @@ impl Lane {
             let cluster = Arc::clone(cluster);
             return tokio::task::spawn_blocking(move || cluster.check()).await?;
         }
-        let path = self.server.data().join("landfall.db");
+        let path = self.nodes.first().data().join("landfall.db");
         let damage = tokio::task::spawn_blocking(move || {
             Examination::open(&path).and_then(|database| database.damage())
         });

@@ -90,6 +90,8 @@ pub struct Count {
     pub starting: u64,
     /// Of all kills those of the database server.
     pub of_database: u64,
+    /// Kills after which another server was asked.
+    pub asked_elsewhere: u64,
     /// Registrations that were acknowledged.
     pub registrations: u64,
     /// Of these those that moved a device to another hub, and were seen to.
@@ -114,6 +116,7 @@ impl Count {
         self.behind_answers += other.behind_answers;
         self.starting += other.starting;
         self.of_database += other.of_database;
+        self.asked_elsewhere += other.asked_elsewhere;
         self.registrations += other.registrations;
         self.moves += other.moves;
         self.enrollments += other.enrollments;
@@ -127,11 +130,12 @@ impl fmt::Display for Count {
         write!(
             f,
             "{} right behind an answer, {} at random moments, {} while starting; {} of all were of \
-             the database server; acknowledged: {} registrations ({} moves seen), {} writes of enrollments, {} of twins; {} requests were cut off",
+             the database server; {} times another server was asked; acknowledged: {} registrations ({} moves seen), {} writes of enrollments, {} of twins; {} requests were cut off",
             self.behind_answers,
             self.at_random,
             self.starting,
             self.of_database,
+            self.asked_elsewhere,
             self.registrations,
             self.moves,
             self.enrollments,

