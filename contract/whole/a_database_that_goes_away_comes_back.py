@@ -108,6 +108,20 @@ def exchanged(server):
         original.rename(server.database)
 
 
+def tells_of_emptiness(server):
+    """Whether it said that its key was there before its database."""
+    return any("is empty, and" in text and "sealing.key was there before it" in text for text in server.messages("WARN"))
+
+
+def lost(server):
+    """The file is gone when the server starts: it says that it begins anew, beside the key of another."""
+    for file in server.data.glob("landfall.db*"):
+        file.rename(work / file.name)
+    server.start()
+    assert tells_of_emptiness(server), server.text()
+    server.stop()
+
+
 def read_only():
     """The disk is made read-only, which is noticed where the database must be opened anew."""
     with SmallDisk(work / "small", 16) as disk, Fleet(
@@ -137,5 +151,7 @@ with Fleet(binary, work / "serve", address) as server:
     server.start()
     assert server.kept() == acknowledged
     server.stop()
+    assert not tells_of_emptiness(server), "what is there is called empty"
+    lost(server)
 read_only()
 print(f"{len(outages)} outages, {acknowledged} devices acknowledged and there, {len(server.put_off)} told to come back")

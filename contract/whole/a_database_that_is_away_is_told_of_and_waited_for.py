@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import subprocess
 import time
 
 from database import Database, url_of, versions
@@ -47,6 +48,11 @@ def refuses(node, url, status, *told):
     counted["refused"] += 1
 
 
+def tells_of_emptiness(node):
+    """Whether it says that its key was there before its database."""
+    return any("is empty, and" in text and "sealing.key was there before it" in text for text in node.messages("WARN"))
+
+
 def start_refused(database, node):
     """Each thing that can be wrong at a start; it starts when it is put right."""
     url = url_of(database)
@@ -68,10 +74,13 @@ def start_refused(database, node):
         refuses(node, url, CANNOT_CONNECT, told)
         database.sql(right, database="postgres")
     node.on(url).start().stop()
+    assert tells_of_emptiness(node), "a key without its database is not told of"
     database.sql("INSERT INTO schema_versions (version, applied) SELECT max(version) + 7, 0 FROM schema_versions")
     refuses(node, url, REFUSED, "this build knows versions up to", "install the newer build")
     database.sql("DELETE FROM schema_versions WHERE applied = 0")
+    node.log.unlink()
     node.on(url).start()
+    assert not tells_of_emptiness(node), "what is there is called empty"
 
 
 def causes(node):
@@ -111,6 +120,24 @@ def goes_unasked(database, node, fleet):
     until("the log says that it is back", lambda: "the database is back" in node.text()[before:])
     assert node.text()[before:].count("renew its lease") == 1, node.text()[before:]
     counted["away"] += 1
+
+
+def unanswered(database, node):
+    """A first start whose commit nobody confirms keeps its key: the database may be sealed with it, and is."""
+    (node.data / "sealing.key").unlink(missing_ok=True)
+    database.sql("CREATE DATABASE fresh OWNER landfall", database="postgres")
+    url = url_of(database, name="fresh")
+    node.on(url)
+    done = subprocess.run([node.binary, "migrate", "--config", node.config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for setting in ("SET synchronous_standby_names = 'nobody'", "RESET synchronous_standby_names"):
+        database.sql(f"ALTER SYSTEM {setting}", database="postgres")
+        database.sql("SELECT pg_reload_conf()", database="postgres")
+        if "nobody" in setting:
+            refuses(node, url, CANNOT_CONNECT, "did not answer within", REACH)
+    sealed = "SELECT count(*) FROM store_facts WHERE name = 'key check'"
+    until("the commit comes about", lambda: database.sql(sealed, database="fresh") == "1")
+    node.start().stop()
 
 
 def goes_and_comes(fleet, node, prefix, go, come, remedy=REACH):
@@ -187,6 +214,7 @@ with contextlib.ExitStack() as everything:
                 each_on_its_hub(fleet, node, hubs)
                 counted["devices"] += len(hubs)
                 node.stop()
+                unanswered(database, running.enter_context(Node(work / f"{version}-fresh", address, ca)))
             except BaseException:
                 print(f"--- PostgreSQL {version}\n{node.text()[-3000:] if node.log.exists() else ''}")
                 raise

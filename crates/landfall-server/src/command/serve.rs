@@ -164,7 +164,18 @@ async fn open(
     identity: &ServeIdentity,
     spans: Spans,
 ) -> Result<(Running, bool), Failure> {
+    let has_key = folder.path().join(&settings.sealing_key_file).exists();
     let backend = database::open(settings, folder).await?;
+    if has_key
+        && backend
+            .store
+            .services()
+            .await
+            .map_err(anyhow::Error::new)?
+            .is_empty()
+    {
+        database::tell_of_emptiness(settings);
+    }
     let founded = found_first(&backend, settings).await?;
     let control_token = folder
         .control_token(&settings.control_token_file, &SystemEntropy)

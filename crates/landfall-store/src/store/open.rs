@@ -57,6 +57,8 @@ pub enum OpenError {
         cause: String,
         /// What to do about it, where the store knows.
         remedy: Option<&'static str>,
+        /// Whether something may have been written into it, whose confirmation was lost.
+        begun: bool,
     },
 }
 
@@ -184,7 +186,14 @@ impl Opening {
                 found,
                 known,
             }),
-            (Err(MigrateError::Fault(fault)), _) => Err(unavailable(fault)),
+            (Err(MigrateError::Fault(fault)), _) => {
+                let lost = matches!(fault, Fault::Lost(_));
+                let mut error = unavailable(fault);
+                if let OpenError::Unavailable { begun, .. } = &mut error {
+                    *begun = lost;
+                }
+                Err(error)
+            }
             (Ok(_), Some(cause)) => Err(OpenError::WrongSealingKey {
                 database: database(),
                 cause,
@@ -230,6 +239,7 @@ impl Source {
             database: self.to_string(),
             cause,
             remedy,
+            begun: false,
         }
     }
 
@@ -238,6 +248,7 @@ impl Source {
             database: self.to_string(),
             cause: cause.to_string(),
             remedy: None,
+            begun: false,
         }
     }
 }

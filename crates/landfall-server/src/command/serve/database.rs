@@ -30,6 +30,19 @@ pub async fn open(settings: &Settings, folder: &DataFolder) -> Result<Backend<Sq
     }
 }
 
+/// Tells of a database without anything in it beside a key that was there before: either this is the first start with
+/// a key of the operator's, or everything is elsewhere, and whoever registers meanwhile does so in vain.
+pub fn tell_of_emptiness(settings: &Settings) {
+    let database = match &settings.postgres {
+        Some(url) => url.to_string(),
+        None => settings.database_path.display().to_string(),
+    };
+    tracing::warn!(
+        "the database {database} is empty, and {} was there before it: if this server had another database, stop it now and put that back (a disk that is not mounted, another database.url), or restore a backup with `landfall restore`; at a first start with a key of your own all is well",
+        settings.sealing_key_file.display()
+    );
+}
+
 /// Opens a PostgreSQL database. Its key is drawn by the first server of all; the others are given a copy.
 async fn shared(
     settings: &Settings,
@@ -51,8 +64,10 @@ async fn shared(
         }
     };
     Backend::postgres(url.clone(), key).await.map_err(|error| {
-        if is_new {
-            // A key that sealed nothing must not stand where that of the database belongs.
+        let may_be_sealed = matches!(error, OpenError::Unavailable { begun: true, .. });
+        if is_new && !may_be_sealed {
+            // A key that sealed nothing must not stand where that of the database belongs. One whose database
+            // went away before it answered may have sealed it.
             let _ = std::fs::remove_file(folder.path().join(file));
         }
         refused(&error, is_new)
@@ -116,6 +131,7 @@ mod tests {
             database: "landfall.db".to_owned(),
             cause: "table services already exists".to_owned(),
             remedy: None,
+            begun: false,
         };
         let (file, server) = (refused_file(&strange), refused(&strange, false));
         let fix = |failure: &Failure| failure.fix.clone().expect("a remedy");
