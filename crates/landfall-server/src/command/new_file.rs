@@ -1,5 +1,5 @@
-//! A file that a command writes for its user alone: whole or not at all, and never over another, save
-//! one of its own kind that it is told to replace.
+//! A file that a command writes, for its user alone unless it is meant for everybody: whole or not at all,
+//! and never over another, save one of its own kind that it is told to replace.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -8,6 +8,12 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::outcome::{Exit, Failure};
+
+/// For this user alone.
+const PRIVATE: u32 = 0o600;
+
+/// For everybody to read, as far as the user's mask lets them.
+const PUBLIC: u32 = 0o644;
 
 /// A file in the making. It has its name once [`NewFile::finish`] says so; until then it is a draft,
 /// which is removed when this is dropped and taken over when it was left behind.
@@ -25,11 +31,23 @@ impl NewFile {
     /// [`Failure`] when something has the name already, another command writes it, or the folder
     /// takes no file.
     pub fn begin(path: &Path) -> Result<Self, Failure> {
+        NewFile::begin_as(path, PRIVATE)
+    }
+
+    /// Begins a file that holds no secret, for everybody to read.
+    ///
+    /// # Errors
+    /// As [`NewFile::begin`].
+    pub fn begin_public(path: &Path) -> Result<Self, Failure> {
+        NewFile::begin_as(path, PUBLIC)
+    }
+
+    fn begin_as(path: &Path, mode: u32) -> Result<Self, Failure> {
         // A link that leads nowhere has the name, too.
         if path.symlink_metadata().is_ok() {
             return Err(taken(path));
         }
-        NewFile::draft(path, false)
+        NewFile::draft(path, false, mode)
     }
 
     /// Begins a file that replaces another of this name, if there is one: the caller has seen that it may.
@@ -37,22 +55,23 @@ impl NewFile {
     /// # Errors
     /// [`Failure`] when another command writes it, or the folder takes no file.
     pub fn replacing(path: &Path) -> Result<Self, Failure> {
-        NewFile::draft(path, true)
+        NewFile::draft(path, true, PRIVATE)
     }
 
-    fn draft(path: &Path, replaces: bool) -> Result<Self, Failure> {
+    fn draft(path: &Path, replaces: bool, mode: u32) -> Result<Self, Failure> {
         let mut draft = OsString::from(path);
         draft.push(".new");
         let draft = PathBuf::from(draft);
         // A link would lead the writing elsewhere.
-        if draft.symlink_metadata().is_ok_and(|it| !it.is_file()) {
+        let left_behind = draft.symlink_metadata().ok();
+        if left_behind.as_ref().is_some_and(|it| !it.is_file()) {
             return Err(taken(&draft));
         }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
-            .mode(0o600)
+            .mode(mode)
             .open(&draft)
             .map_err(|error| unwritten(path, &error))?;
         match file.try_lock() {
@@ -67,8 +86,13 @@ impl NewFile {
             Err(TryLockError::Error(error)) => return Err(unwritten(path, &error)),
         }
         // A draft that was left behind may be of anybody's making.
-        file.set_len(0)
-            .and_then(|()| file.set_permissions(Permissions::from_mode(0o600)))
+        let mended = if mode == PRIVATE || left_behind.is_some() {
+            file.set_permissions(Permissions::from_mode(mode))
+        } else {
+            Ok(())
+        };
+        mended
+            .and_then(|()| file.set_len(0))
             .map_err(|error| unwritten(path, &error))?;
         Ok(NewFile {
             path: path.to_owned(),
@@ -146,7 +170,8 @@ fn taken(path: &Path) -> Failure {
     )
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> Failure {
+/// A failed write, told as whoever wants what was to be at `path` reads it.
+pub fn unwritten(path: &Path, error: &io::Error) -> Failure {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             "make room, or write to another disk; nothing was left behind"
@@ -187,6 +212,18 @@ mod tests {
         assert_eq!(names(folder.path()), ["it"]);
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn a_public_file_is_for_everybody_to_read_and_for_nobody_else_to_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, draft) = (folder.path().join("it"), folder.path().join("it.new"));
+        fs::write(&draft, "left by somebody").expect("written");
+        fs::set_permissions(&draft, Permissions::from_mode(0o666)).expect("opened to all");
+        let file = NewFile::begin_public(&path).expect("begun");
+        file.finish().expect("finished");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{mode:o}");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The three files of a test certificate: read for a parent, written for a new one, whole or not at
 //! all, and never over another file.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use landfall_core::certificate::Certificate;
 use zeroize::Zeroizing;
 
+use crate::command::new_file::{NewFile, unwritten};
 use crate::command::outcome::{Exit, Failure};
 use crate::command::record::file;
 use crate::dev_ca::PemPair;
@@ -80,27 +80,36 @@ impl Place {
         pem: &PemPair,
         above: &str,
     ) -> Result<Written, Failure> {
-        fs::create_dir_all(&self.folder).map_err(|error| not_written(&self.folder, &error))?;
+        fs::create_dir_all(&self.folder).map_err(|error| unwritten(&self.folder, &error))?;
         let chain = format!("{}{above}", pem.certificate);
-        // The key goes first: no certificate is ever there without it.
-        let contents = [
-            (&self.key, pem.key.as_str(), 0o600),
-            (&self.fullchain, chain.as_str(), 0o644),
-            (&self.certificate, pem.certificate.as_str(), 0o644),
+        // The key gets its name first: no certificate is ever there without it.
+        let drafts = [
+            (&self.key, NewFile::begin(&self.key)?, pem.key.as_str()),
+            (
+                &self.fullchain,
+                NewFile::begin_public(&self.fullchain)?,
+                chain.as_str(),
+            ),
+            (
+                &self.certificate,
+                NewFile::begin_public(&self.certificate)?,
+                pem.certificate.as_str(),
+            ),
         ];
-        for (place, (path, content, mode)) in contents.iter().enumerate() {
-            if let Err(error) = new_file(path, content.as_bytes(), *mode) {
-                let begun = error.kind() != io::ErrorKind::AlreadyExists;
-                for (path, _, _) in contents.iter().take(place + usize::from(begun)) {
-                    // What cannot be removed was not written either, or the folder is gone.
+        let mut named = Vec::new();
+        for (path, mut draft, content) in drafts {
+            let written = draft
+                .write_all(content.as_bytes())
+                .map_err(|error| draft.unwritten(&error))
+                .and_then(|()| draft.finish());
+            if let Err(failure) = written {
+                for path in named {
+                    // What cannot be removed is in a folder that is gone.
                     let _ = fs::remove_file(path);
                 }
-                return Err(if begun {
-                    not_written(path, &error)
-                } else {
-                    taken(path)
-                });
+                return Err(failure);
             }
+            named.push(path);
         }
         Ok(Written {
             certificate,
@@ -169,30 +178,11 @@ fn text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Writes a file that was not there.
-fn new_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
 fn taken(path: &Path) -> Failure {
     Failure::new(
         Exit::Conflict,
         format!("{} is there already, and is left as it is", path.display()),
         "take another name, name another folder with --out DIR, or move the file away",
-    )
-}
-
-fn not_written(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        Exit::Refused,
-        format!("cannot write {}: {error}", path.display()),
-        "check that the folder belongs to this user and has space; no file of this certificate is left",
     )
 }
 
