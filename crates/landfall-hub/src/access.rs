@@ -3,6 +3,8 @@
 //! Pure: the server's `hub_api` hands over the parsed token and the time. Tokens of devices, which
 //! name no policy, are judged elsewhere.
 
+pub mod endpoint;
+
 use landfall_core::clock::{Timestamp, spoken};
 use landfall_core::id::PolicyName;
 use landfall_core::policy::RightSet as _;

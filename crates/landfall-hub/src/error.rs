@@ -1,6 +1,7 @@
 //! What can go wrong on a hub, by what a caller can do about it. Status codes and error names are
 //! not known here: `landfall-wire/fault/hub.rs` gives each variant its row.
 
+use crate::endpoint::Endpoint;
 use landfall_core::id::{DeviceId, IdError, ModuleId};
 use landfall_core::store::ReadError;
 use landfall_core::twin::TwinError;
@@ -56,6 +57,12 @@ pub enum HubError {
     /// A part of the body is larger than its limit.
     #[error("{0}")]
     TooLarge(String),
+    /// The device or module is not connected, or does not take methods.
+    #[error("{0} is not online")]
+    NotOnline(Endpoint),
+    /// The device or module did not answer in time.
+    #[error("{0} did not answer in time")]
+    NoAnswer(Endpoint),
     /// The hub cannot answer now. The cause is for the log only.
     #[error("The hub cannot answer now")]
     Unavailable(String),

@@ -19,6 +19,7 @@ use crate::data_folder::DataFolder;
 use crate::device_api::DeviceApi;
 use crate::device_api::https::LARGEST_BODY;
 use crate::faces::AllFaces;
+use crate::hub_api::mqtt::HubDevices;
 use crate::listener::{self, Limits, Slots};
 use crate::metrics::scrape::Scrape;
 use crate::own_api::{Changes, Naming, OwnApi};
@@ -136,6 +137,11 @@ impl Running {
         let changes = Changes::default();
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),
+            hub: HubDevices {
+                backend: backend.clone(),
+                relay: Arc::default(),
+                traces: traces.clone(),
+            },
             device: DeviceApi {
                 backend: backend.clone(),
                 provisioning: Arc::clone(&provisioning),

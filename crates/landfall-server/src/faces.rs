@@ -13,14 +13,17 @@ use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
 use landfall_wire::message::{Reply, Request};
+use landfall_wire::mqtt::session::Event;
 use landfall_wire::route::{self, OwnRoute, Route};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::{Backend, unread};
 use crate::connection::Link;
+use crate::connection::mqtt::Connection;
 use crate::device_api::DeviceApi;
 use crate::device_api::https::{Incoming, LARGEST_BODY};
+use crate::hub_api::mqtt::HubDevices;
 use crate::listener::{Arriving, Chain, Faces, Streamed, Unread};
 use crate::metrics::label::{Face, Method, Status};
 use crate::own_api::OwnApi;
@@ -39,6 +42,8 @@ const LONGEST_SHOWN: usize = 256;
 pub struct AllFaces<S: HubStore> {
     /// Store, clock and chance.
     pub backend: Backend<S>,
+    /// Devices and modules that live in the embedded hubs.
+    pub hub: HubDevices<S>,
     /// The device API.
     pub device: DeviceApi<S, EmbeddedHubs<S>>,
     /// Landfall's own routes.
@@ -99,7 +104,21 @@ impl<S: HubStore> Faces for AllFaces<S> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        self.device.answer_mqtt(stream, link).await;
+        let mut connection = Connection::new(stream, link);
+        match connection.next().await {
+            Ok(Event::Connect(connecting)) if hub_api::mqtt::is_meant(&connecting) => {
+                self.hub.answer_mqtt(connection, *connecting, link).await;
+            }
+            Ok(Event::Connect(connecting)) => {
+                self.device.answer_mqtt(connection, *connecting, link).await;
+            }
+            // The session gives nothing before CONNECT.
+            Ok(_) => {}
+            Err(ended) => {
+                self.device.note_stranger(ended, link);
+                connection.close().await;
+            }
+        }
     }
 
     fn refuse_websocket(&self, peer: SocketAddr, head: &Request, error: &Error) -> Reply {
@@ -346,7 +365,17 @@ impl<S: HubStore> AllFaces<S> {
             }
             Some(Route::Hub(route)) => {
                 let hubs = backend.store.hubs().await.map_err(|error| unread(&error))?;
-                Ok(hub_api::https::answer(backend, &hubs, request, &route, origin).await)
+                Ok(
+                    hub_api::https::answer(
+                        backend,
+                        &hubs,
+                        &self.hub.relay,
+                        request,
+                        &route,
+                        origin,
+                    )
+                    .await,
+                )
             }
             Some(Route::Own(route)) => self.own.answer(request, &route, origin).await,
             Some(Route::Device(_)) | None => Err(Error::OtherNotFound("Path".to_owned())),

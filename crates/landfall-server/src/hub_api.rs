@@ -1,13 +1,15 @@
 //! The hub API: which embedded hub a request is for, and whether its caller may ask.
 //!
-//! [`https`] answers the calls; sessions of devices will stand beside it. Rules of identities and
+//! [`https`] answers the calls, [`mqtt`] holds the sessions of devices. Rules of identities and
 //! twins are `landfall-hub`'s, bodies are `landfall-wire`'s.
 
 pub mod https;
+pub mod mqtt;
 pub mod query;
 
 use landfall_core::audit::Actor;
 use landfall_core::clock::Timestamp;
+use landfall_core::id::TrackingId;
 use landfall_core::sas::SasToken;
 use landfall_hub::access::{authorize, resource_host};
 use landfall_hub::device::Hub;
@@ -75,6 +77,17 @@ fn pick<'a>(hubs: &'a [Hub], host: &str, made_for: Option<&str>) -> Option<&'a H
             [only] => Some(only),
             _ => None,
         })
+}
+
+/// Writes the causes that callers do not read to the log.
+fn report(error: &HubError, tracking: &TrackingId) {
+    if let HubError::Unavailable(cause) | HubError::Internal(cause) = error {
+        tracing::error!(
+            tracking_id = tracking.as_str(),
+            cause,
+            "hub call failed: {error}"
+        );
+    }
 }
 
 #[cfg(test)]

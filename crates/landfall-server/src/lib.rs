@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod own_api;
 pub mod provisioning;
+pub mod relay;
 pub mod seed;
 pub mod serve_identity;
 pub mod service_api;

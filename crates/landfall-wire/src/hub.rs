@@ -6,14 +6,16 @@
 mod bulk;
 mod identity;
 mod members;
+mod method;
 pub mod reply;
 mod request;
 mod twin;
 
 pub use bulk::{bulk_items, bulk_json};
 pub use identity::{AuthenticationWords, device_json, module_json};
+pub use method::{MethodCall, method_call, method_reply};
 pub use request::{device_request, if_match, module_request, read_json, twin_change};
-pub use twin::{module_twin_json, twin_json};
+pub use twin::{desired_json, module_twin_json, own_twin_json, reported_patch, twin_json};
 
 #[cfg(test)]
 mod tests;

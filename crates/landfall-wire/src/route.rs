@@ -117,6 +117,8 @@ pub enum HubRoute {
     Twin(String),
     /// `/twins/{id}/modules/{module}`
     ModuleTwin(String, String),
+    /// `/twins/{id}/methods`, `/twins/{id}/modules/{module}/methods`
+    Method(String, Option<String>),
     /// `/statistics/devices`
     DeviceStatistics,
     /// `/statistics/service`
@@ -172,6 +174,7 @@ impl Route {
                 HubRoute::Query => "GET, PUT, DELETE, POST",
                 HubRoute::Device(_) | HubRoute::Module(..) => "GET, PUT, DELETE",
                 HubRoute::Twin(_) | HubRoute::ModuleTwin(..) => "GET, PATCH, PUT",
+                HubRoute::Method(..) => "POST",
                 HubRoute::Modules(_)
                 | HubRoute::DeviceStatistics
                 | HubRoute::ServiceStatistics
@@ -330,6 +333,8 @@ fn hub(lower: &[&str], at: &dyn Fn(usize) -> String) -> HubRoute {
         ["devices", _, "modules", _] => HubRoute::Module(at(1), at(3)),
         ["twins", _] => HubRoute::Twin(at(1)),
         ["twins", _, "modules", _] => HubRoute::ModuleTwin(at(1), at(3)),
+        ["twins", _, "methods"] => HubRoute::Method(at(1), None),
+        ["twins", _, "modules", _, "methods"] => HubRoute::Method(at(1), Some(at(3))),
         ["statistics", "devices"] => HubRoute::DeviceStatistics,
         ["statistics", "service"] => HubRoute::ServiceStatistics,
         _ => HubRoute::NotServed,

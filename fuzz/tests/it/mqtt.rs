@@ -16,7 +16,7 @@ const MOST_SAID: usize = 4;
 
 /// What a session makes of bytes that come in pieces of `length`: its events, its end, and how much it said.
 fn heard(bytes: &[u8], length: usize) -> (Vec<Event>, Option<Broken>, usize) {
-    let mut session = Session::new(8 * 1024, Duration::from_secs(10));
+    let mut session = Session::new(Duration::from_secs(10));
     let (mut events, mut said) = (Vec::new(), 0);
     for piece in bytes.chunks(length) {
         session.receive(piece, Duration::ZERO);
@@ -43,7 +43,7 @@ fn answer(session: &mut Session, event: &Event) {
             Err(unnamed) if connecting.client_id.len() % 2 == 0 => {
                 session.refuse(unnamed.refusal());
             }
-            Ok(_) | Err(_) => session.accept(false, Duration::ZERO),
+            Ok(_) | Err(_) => session.accept(8 * 1024, false, Duration::ZERO),
         },
         Event::Subscribe { packet_id, filters } => {
             let granted: Vec<_> = filters.iter().map(|(_, asked)| Some(*asked)).collect();

@@ -74,6 +74,26 @@ pub const CHECKS: &[Check] = &[
         "The peer sent what no client of MQTT 3.1.1 sends: a malformed packet, one out of order, QoS 2, or a packet that is too large.",
         "Look at what the trace saw, and at the client's version of MQTT. Another program may speak to the port.",
     ),
+    check(
+        "hub.user_name",
+        "The user name of an MQTT connection to a hub is not `{hub}/{device id}/?api-version=…` (with the module id behind the device's for a module), or does not hold the client id.",
+        "Compare both with what the SDKs send: docs/protocol/hub-api.md §2.1; ids are told by case.",
+    ),
+    check(
+        "hub.unknown",
+        "The user name names a hub that this server does not have.",
+        "Connect to the assigned hub, by the name that the registration gave.",
+    ),
+    check(
+        "hub.credential",
+        "The hub has no such device or module, it is disabled, or its proof is not what the hub asks for; the trace says which.",
+        "`landfall hub device show ID` tells what the hub asks for. A provisioned device connects with the credential that it registered with.",
+    ),
+    check(
+        "hub.topic",
+        "A device published or subscribed to a topic that the hub does not have for it.",
+        "Compare with docs/protocol/hub-api.md §2.1: ids are told by case, and no device has another's topics.",
+    ),
     // The service.
     check(
         "service.scope",

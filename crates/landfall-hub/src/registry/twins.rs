@@ -1,13 +1,15 @@
 //! Twins of devices and modules, as operators change them.
 
+use landfall_core::document::JsonObject;
 use landfall_core::id::{DeviceId, ModuleId};
 
 use super::modules::spoken;
 use super::{ATTEMPTS, IfMatch, Plan, Registry, overtaken};
 use crate::device::{Device, Module};
+use crate::endpoint::Endpoint;
 use crate::error::HubError;
 use crate::store::{HubExpect, HubStore, HubWrite};
-use crate::twin::{TwinChange, TwinVerb};
+use crate::twin::{Twin, TwinChange, TwinVerb};
 
 impl<S: HubStore> Registry<'_, S> {
     /// Changes a device's twin; gives the device with it.
@@ -52,6 +54,60 @@ impl<S: HubStore> Registry<'_, S> {
             }
         }
         Err(overtaken())
+    }
+
+    /// The twin of a device or module.
+    ///
+    /// # Errors
+    /// `DeviceNotFound`; `ModuleNotFound`.
+    pub async fn twin_of(&self, endpoint: &Endpoint) -> Result<Twin, HubError> {
+        Ok(match &endpoint.module {
+            None => self.device(&endpoint.device).await?.twin,
+            Some(module) => self.module(&endpoint.device, module).await?.twin,
+        })
+    }
+
+    /// Takes what a device or module reports of itself; gives the version that its reported properties
+    /// have by that.
+    ///
+    /// # Errors
+    /// `DeviceNotFound`; `ModuleNotFound`; `ArgumentInvalid` or `TooLarge` past a limit.
+    pub async fn report(&self, endpoint: &Endpoint, patch: &JsonObject) -> Result<i64, HubError> {
+        for _ in 0..ATTEMPTS {
+            let plan = self.plan_report(endpoint, patch).await?;
+            if let Some(version) = self.attempt(plan).await? {
+                return Ok(version);
+            }
+        }
+        Err(overtaken())
+    }
+
+    async fn plan_report(
+        &self,
+        endpoint: &Endpoint,
+        patch: &JsonObject,
+    ) -> Result<Plan<i64>, HubError> {
+        let hub = self.hub.clone();
+        let (write, version) = match &endpoint.module {
+            None => {
+                let mut device = self.device(&endpoint.device).await?;
+                let known = HubExpect::Revision(device.revision);
+                device.twin = device.twin.reported(patch, self.now)?;
+                let version = device.twin.reported.version;
+                (HubWrite::PutDevice(hub, Box::new(device), known), version)
+            }
+            Some(module) => {
+                let mut module = self.module(&endpoint.device, module).await?;
+                let known = HubExpect::Revision(module.revision);
+                module.twin = module.twin.reported(patch, self.now)?;
+                let version = module.twin.reported.version;
+                (HubWrite::PutModule(hub, Box::new(module), known), version)
+            }
+        };
+        Ok(Plan {
+            writes: vec![write],
+            result: version,
+        })
     }
 
     pub(super) async fn plan_change_twin(

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use bytes::BytesMut;
 use landfall_wire::mqtt::session::{Broken, Event, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -36,11 +37,11 @@ pub enum Ended {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Begins to speak MQTT over `stream`. A peer that is let in may send packets of `largest` bytes.
-    pub fn new(stream: S, link: &Link, largest: u32) -> Self {
+    /// Begins to speak MQTT over `stream`.
+    pub fn new(stream: S, link: &Link) -> Self {
         Connection {
             stream,
-            session: Session::new(largest, link.patience),
+            session: Session::new(link.patience),
             watch: Stopwatch::start(),
             stop: link.stop.clone(),
         }
@@ -51,12 +52,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &mut self.session
     }
 
-    /// Lets the peer in.
-    pub fn accept(&mut self, session_present: bool) {
-        self.session.accept(session_present, self.watch.elapsed());
+    /// Lets the peer in, with packets of `largest` bytes.
+    pub fn accept(&mut self, largest: usize, session_present: bool) {
+        let largest = u32::try_from(largest).unwrap_or(u32::MAX);
+        self.session
+            .accept(largest, session_present, self.watch.elapsed());
     }
 
-    /// The next event. What the session has to say is written before more is read.
+    /// The next event. What the session has to say is written before more is read. Nothing is lost when
+    /// this is dropped before it is ready.
     ///
     /// # Errors
     /// [`Ended`] when there is none; the last words are written by then.
@@ -94,16 +98,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// [`Ended::Failed`] when the peer cannot be written to.
     pub async fn flush(&mut self) -> Result<(), Ended> {
-        let outgoing = self.session.outgoing();
-        if outgoing.is_empty() {
+        if self.session.outgoing().is_empty() {
             return Ok(());
         }
-        let bytes = std::mem::take(outgoing);
-        let written = async {
-            self.stream.write_all(&bytes).await?;
-            self.stream.flush().await
-        };
-        written.await.map_err(Ended::Failed)
+        while !self.session.outgoing().is_empty() {
+            // What was taken leaves the buffer with it, so that nothing is written twice.
+            let written = self.stream.write_buf(self.session.outgoing()).await;
+            if written.map_err(Ended::Failed)? == 0 {
+                return Err(Ended::Gone);
+            }
+        }
+        *self.session.outgoing() = BytesMut::new();
+        self.stream.flush().await.map_err(Ended::Failed)
     }
 
     /// Closes in order, so that the peer reads the last words.

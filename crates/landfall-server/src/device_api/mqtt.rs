@@ -57,19 +57,20 @@ where
     S: Store,
     H: HubRegistry<Write = S::HubWrite>,
 {
-    /// Answers a device over MQTT, to the end of its connection.
-    pub async fn answer_mqtt<T>(&self, stream: T, link: &Link)
-    where
+    /// Answers a device over MQTT that has just asked to be let in, to the end of its connection.
+    pub async fn answer_mqtt<T>(
+        &self,
+        mut connection: Connection<T>,
+        connecting: Connecting,
+        link: &Link,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let largest = self.largest_body.saturating_add(AROUND_A_BODY);
-        let largest = u32::try_from(largest).unwrap_or(u32::MAX);
-        let mut connection = Connection::new(stream, link, largest);
-        let mut device = None;
-        let ended = self.converse_mqtt(&mut connection, link, &mut device).await;
-        let user_name = device.as_ref().map(|device| device.user_name.as_str());
-        if let Err(away) = ended {
-            self.note(away, link, user_name.unwrap_or_default());
+        if let Some(mut device) = self.let_in(&mut connection, connecting, link) {
+            let ended = self.converse_mqtt(&mut connection, link, &mut device).await;
+            if let Err(away) = ended {
+                self.note(away, link, &device.user_name);
+            }
         }
         connection.close().await;
     }
@@ -78,20 +79,14 @@ where
         &self,
         connection: &mut Connection<T>,
         link: &Link,
-        device: &mut Option<Device>,
+        device: &mut Device,
     ) -> Result<(), Away>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         loop {
-            match (connection.next().await?, &mut *device) {
-                (Event::Connect(connecting), _) => {
-                    *device = self.let_in(connection, *connecting, link);
-                    if device.is_none() {
-                        return Ok(());
-                    }
-                }
-                (Event::Subscribe { packet_id, filters }, Some(device)) => {
+            match connection.next().await? {
+                Event::Subscribe { packet_id, filters } => {
                     let granted: Vec<_> = filters
                         .iter()
                         .map(|(filter, delivery)| {
@@ -102,7 +97,7 @@ where
                     device.subscribed = last.copied().or(device.subscribed);
                     connection.session().granted(packet_id, &granted);
                 }
-                (Event::Unsubscribe(filters), Some(device)) => {
+                Event::Unsubscribe(filters) => {
                     if filters
                         .iter()
                         .any(|filter| &**filter == provisioning::ANSWERS)
@@ -110,17 +105,20 @@ where
                         device.subscribed = None;
                     }
                 }
-                (Event::Message(message), Some(device)) => {
+                Event::Message(message) => {
                     self.answer_message(connection, message, device, link)
                         .await?;
                 }
-                // Answers are not sent again: whoever missed one asks again.
-                (Event::Acknowledged(_), _) => {}
-                (Event::Disconnect, _) => return Ok(()),
-                // The session gives nothing before CONNECT.
-                (_, None) => return Ok(()),
+                // Answers are not sent again: whoever missed one asks again. The session lets in once.
+                Event::Acknowledged(_) | Event::Connect(_) => {}
+                Event::Disconnect => return Ok(()),
             }
         }
+    }
+
+    /// Says why a connection ended before its peer said who it is.
+    pub fn note_stranger(&self, ended: Ended, link: &Link) {
+        self.note(Away::Ended(ended), link, "");
     }
 
     /// Lets a peer in that names itself in the form of this service; else turns it away, with a trace.
@@ -137,7 +135,8 @@ where
         let user_name = connecting.user_name.unwrap_or_default();
         match named {
             Ok(named) => {
-                connection.accept(false);
+                let largest = self.largest_body.saturating_add(AROUND_A_BODY);
+                connection.accept(largest, false);
                 Some(Device {
                     named,
                     password: connecting.password,

@@ -4,35 +4,38 @@
 
 use http::Method;
 use landfall_core::audit::Origin;
-use landfall_core::id::{DeviceId, ModuleId, TrackingId};
+use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_hub::device::Hub;
+use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
 use landfall_hub::policy::Permissions;
 use landfall_hub::registry::{IfMatch, MOST_LISTED_DEVICES, Registry};
 use landfall_hub::store::HubStore;
-use landfall_hub::twin::{TwinContent, TwinVerb};
+use landfall_hub::twin::{Twin, TwinChange, TwinContent, TwinVerb};
 use landfall_wire::fault;
 use landfall_wire::hub::{
-    AuthenticationWords, bulk_items, device_request, if_match, module_request, read_json, reply,
-    twin_change,
+    AuthenticationWords, bulk_items, desired_json, device_request, if_match, method_call,
+    method_reply, module_request, read_json, reply, twin_change,
 };
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::HubRoute;
 
-use super::{Caller, query};
+use super::{Caller, query, report};
 use crate::backend::Backend;
+use crate::relay::{Push, Relay};
 
 /// Answers one call of the hub API on the hub that it is for. `hubs` are all that this server
 /// embeds.
 pub async fn answer<S: HubStore>(
     backend: &Backend<S>,
     hubs: &[Hub],
+    relay: &Relay,
     request: &Request,
     route: &HubRoute,
     origin: &Origin,
 ) -> Reply {
     let (now, tracking) = (origin.at, &origin.tracking_id);
-    let reply = match call(backend, hubs, request, route, origin).await {
+    let reply = match call(backend, hubs, relay, request, route, origin).await {
         Ok(reply) => reply,
         Err(error) => {
             report(&error, tracking);
@@ -42,21 +45,11 @@ pub async fn answer<S: HubStore>(
     reply.with_header("x-ms-request-id", tracking.as_str())
 }
 
-/// Writes the causes that callers do not read to the log.
-fn report(error: &HubError, tracking: &TrackingId) {
-    if let HubError::Unavailable(cause) | HubError::Internal(cause) = error {
-        tracing::error!(
-            tracking_id = tracking.as_str(),
-            cause,
-            "hub call failed: {error}"
-        );
-    }
-}
-
 /// Finds the hub, checks the caller, then does what the route and the method say.
 async fn call<S: HubStore>(
     backend: &Backend<S>,
     hubs: &[Hub],
+    relay: &Relay,
     request: &Request,
     route: &HubRoute,
     origin: &Origin,
@@ -83,6 +76,8 @@ async fn call<S: HubStore>(
     )
     .by(origin.author(actor));
     let asked = Asked {
+        relay,
+        hub: &caller.hub.host_name,
         registry,
         request,
         words: AuthenticationWords::of_version(&version),
@@ -98,12 +93,14 @@ async fn call<S: HubStore>(
         HubRoute::Module(id, module) => asked.module(id, module).await,
         HubRoute::Twin(id) => asked.twin(id).await,
         HubRoute::ModuleTwin(id, module) => asked.module_twin(id, module).await,
+        HubRoute::Method(id, module) => asked.method(id, module.as_deref()).await,
         HubRoute::DeviceStatistics => {
             let counts = asked.registry.device_counts().await?;
             Ok(reply::device_statistics(&counts))
         }
-        // This build has no device sessions.
-        HubRoute::ServiceStatistics => Ok(reply::service_statistics(0)),
+        HubRoute::ServiceStatistics => Ok(reply::service_statistics(
+            relay.connected(&caller.hub.host_name),
+        )),
         HubRoute::NotServed => Err(HubError::MethodNotAllowed),
     }
 }
@@ -131,7 +128,8 @@ fn permission(route: &HubRoute, method: &Method) -> Option<Permissions> {
             | HubRoute::ServiceStatistics,
             "GET",
         ) => Some(READ),
-        (HubRoute::Twin(_) | HubRoute::ModuleTwin(..), "GET" | "PATCH" | "PUT") => Some(SERVICE),
+        (HubRoute::Twin(_) | HubRoute::ModuleTwin(..), "GET" | "PATCH" | "PUT")
+        | (HubRoute::Method(..), "POST") => Some(SERVICE),
         _ => None,
     }
 }
@@ -160,6 +158,8 @@ fn api_version(request: &Request) -> Result<String, HubError> {
 
 /// A call whose caller may make it.
 struct Asked<'a, S> {
+    relay: &'a Relay,
+    hub: &'a HubHostName,
     registry: Registry<'a, S>,
     request: &'a Request,
     words: AuthenticationWords,
@@ -181,7 +181,13 @@ impl<S: HubStore> Asked<'_, S> {
             Method::PUT => {
                 let asked = device_request(id, &read_json(&self.request.body)?)?;
                 let device = match self.if_match()? {
-                    Some(known) => self.registry.update_device(&asked, &known).await?,
+                    Some(known) => {
+                        let device = self.registry.update_device(&asked, &known).await?;
+                        // It is let in again by what is asked of it now.
+                        self.relay
+                            .dismiss(self.hub, &Endpoint::device(device.id.clone()));
+                        device
+                    }
                     None => {
                         let empty = TwinContent::default();
                         self.registry.create_device(&asked, &empty).await?
@@ -191,6 +197,7 @@ impl<S: HubStore> Asked<'_, S> {
             }
             Method::DELETE => {
                 self.registry.delete_device(&id, &self.known()?).await?;
+                self.relay.dismiss(self.hub, &Endpoint::device(id));
                 Ok(reply::removed())
             }
             _ => Ok(reply::device(&self.registry.device(&id).await?)),
@@ -235,9 +242,12 @@ impl<S: HubStore> Asked<'_, S> {
             Some(verb) => {
                 let change = twin_change(verb, &read_json(&self.request.body)?)?;
                 let known = self.known()?;
-                self.registry
+                let device = self
+                    .registry
                     .change_twin(&id, verb, &change, &known)
-                    .await?
+                    .await?;
+                self.push_desired(Endpoint::device(id), verb, &change, &device.twin);
+                device
             }
         };
         Ok(reply::twin(&device))
@@ -250,13 +260,42 @@ impl<S: HubStore> Asked<'_, S> {
             Some(verb) => {
                 let change = twin_change(verb, &read_json(&self.request.body)?)?;
                 let known = self.known()?;
-                self.registry
+                let changed = self
+                    .registry
                     .change_module_twin(&id, &module, verb, &change, &known)
-                    .await?
+                    .await?;
+                let endpoint = Endpoint {
+                    device: id.clone(),
+                    module: Some(module),
+                };
+                self.push_desired(endpoint, verb, &change, &changed.twin);
+                changed
             }
         };
         let device = self.registry.device(&id).await?;
         Ok(reply::module_twin(Some(&device), &module))
+    }
+
+    /// Tells a connected device or module what it is asked to become.
+    fn push_desired(&self, endpoint: Endpoint, verb: TwinVerb, change: &TwinChange, twin: &Twin) {
+        if let Some(desired) = desired_json(verb, change, twin) {
+            let version = twin.desired.version;
+            let push = Push::Desired(version, desired.to_string());
+            self.relay.push(self.hub, &endpoint, push);
+        }
+    }
+
+    /// Lets a connected device or module carry out a method, and gives what came of it.
+    async fn method(&self, id: &str, module: Option<&str>) -> Result<Reply, HubError> {
+        let call = method_call(&read_json(&self.request.body)?)?;
+        let endpoint = Endpoint {
+            device: DeviceId::parse(id)?,
+            module: module.map(ModuleId::parse).transpose()?,
+        };
+        // One that is not there is told from one that is not connected.
+        self.registry.twin_of(&endpoint).await?;
+        let (status, payload) = self.relay.call(self.hub, &endpoint, call).await?;
+        Ok(method_reply(status, &payload))
     }
 
     /// How the method changes a twin; `None` when it only reads.

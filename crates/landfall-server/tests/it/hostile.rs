@@ -53,10 +53,10 @@ impl Faces for Fragile {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut connection = Connection::new(stream, link, 1024);
+        let mut connection = Connection::new(stream, link);
         while let Ok(event) = connection.next().await {
             match event {
-                Event::Connect(_) => connection.accept(false),
+                Event::Connect(_) => connection.accept(1024, false),
                 Event::Message(message) => {
                     assert_ne!(&*message.topic, "panic", "asked to");
                     connection.session().publish(

@@ -24,6 +24,7 @@ use landfall_server::device_api::DeviceApi;
 use landfall_server::device_api::https::LARGEST_BODY;
 use landfall_server::faces::AllFaces;
 use landfall_server::founding::{self, Names};
+use landfall_server::hub_api::mqtt::HubDevices;
 use landfall_server::listener::Faces as _;
 use landfall_server::own_api::{Changes, Naming, OwnApi};
 use landfall_server::provisioning::Provisioning;
@@ -107,6 +108,11 @@ impl House {
         let (traces, _) = Traces::start(&backend, retention);
         let faces = AllFaces {
             backend: backend.clone(),
+            hub: HubDevices {
+                backend: backend.clone(),
+                relay: Arc::default(),
+                traces: traces.clone(),
+            },
             device: DeviceApi {
                 backend: backend.clone(),
                 provisioning: Arc::new(Provisioning::new(backend.clone(), embedded.clone())),

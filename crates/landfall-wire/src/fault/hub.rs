@@ -151,7 +151,7 @@ table! {
         number: 400_003,
         told: Told {
             meaning: "A call of the hub that this build does not serve.",
-            cause: "Messages, methods, jobs, configurations: device sessions are not there yet.",
+            cause: "Messages, jobs, configurations: they are not there yet.",
             remedy: "The README lists what is not there yet.",
         },
     },
@@ -195,6 +195,26 @@ table! {
             remedy: "The message names the part and its limit: send less.",
         },
     },
+    HubError::NotOnline(_) => Row {
+        status: StatusCode::NOT_FOUND,
+        name: "DeviceNotOnline",
+        number: 404_103,
+        told: Told {
+            meaning: "The device or module is not connected.",
+            cause: "A method was called of one that has no session, or whose session did not subscribe to methods.",
+            remedy: "`landfall hub device show ID` says whether it is connected; `connectTimeoutInSeconds` waits for it.",
+        },
+    },
+    HubError::NoAnswer(_) => Row {
+        status: StatusCode::GATEWAY_TIMEOUT,
+        name: "GatewayTimeout",
+        number: 504_101,
+        told: Told {
+            meaning: "The device or module did not answer a method in time.",
+            cause: "It was called and is busy, or went away meanwhile.",
+            remedy: "Wait longer (`responseTimeoutInSeconds`, up to 300), and look at the device's own log.",
+        },
+    },
     HubError::Unavailable(_) => Row {
         status: StatusCode::SERVICE_UNAVAILABLE,
         name: "ServiceUnavailable",
@@ -225,6 +245,20 @@ pub fn error_name(error: &HubError) -> &'static str {
 /// The error's number, as bodies of twin and method errors over MQTT hold it.
 pub fn error_number(error: &HubError) -> u32 {
     row(error).number
+}
+
+/// The error as a device or module reads it in an answer over MQTT: status and body.
+///
+/// Source: docs/protocol/hub-api.md §0 rule 6, §2.1 [S].
+pub fn over_mqtt(error: &HubError, tracking: &TrackingId, now: Timestamp) -> (u16, Vec<u8>) {
+    let row = row(error);
+    let body = json!({
+        "errorCode": row.number,
+        "trackingId": tracking.as_str(),
+        "message": error.to_string(),
+        "timestampUtc": now.to_wire(),
+    });
+    (row.status.as_u16(), Reply::json(row.status, &body).body)
 }
 
 /// The status of a bulk call: its body is the same either way.

@@ -4,10 +4,12 @@ use landfall_core::clock::Timestamp;
 use landfall_core::document::{Json, JsonObject};
 use landfall_core::id::Etag;
 use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
-use landfall_hub::twin::{Twin, TwinSection};
+use landfall_hub::error::HubError;
+use landfall_hub::twin::{Twin, TwinChange, TwinSection, TwinVerb};
 use serde_json::json;
 
 use super::identity::{AuthenticationWords, CONNECTION_STATE, status_word, thumbprints};
+use super::request::{bare, read_json};
 
 /// The twin document of a device, as reads, queries and changes of it give it. It holds no keys.
 ///
@@ -56,6 +58,51 @@ pub fn module_twin_json(device: Option<&Device>, module: &Module) -> Json {
         },
     );
     Json::Object(body)
+}
+
+/// The twin as its own device or module reads it: without tags, and without metadata.
+///
+/// Source: docs/protocol/hub-api.md §2.1 [D].
+pub fn own_twin_json(twin: &Twin) -> Json {
+    json!({
+        "desired": versioned(&twin.desired),
+        "reported": versioned(&twin.reported),
+    })
+}
+
+/// A change of desired properties as the device or module reads it: the patch, or all of them after a
+/// replacement, with the version that they have by it.
+///
+/// Source: docs/protocol/hub-api.md §1.6 [D], §2.1 [S].
+pub fn desired_json(verb: TwinVerb, change: &TwinChange, twin: &Twin) -> Option<Json> {
+    let patch = change.desired.as_ref()?;
+    Some(match verb {
+        TwinVerb::Replace => versioned(&twin.desired),
+        TwinVerb::Patch => {
+            let mut members = patch.clone();
+            put(&mut members, "$version", twin.desired.version);
+            Json::Object(members)
+        }
+    })
+}
+
+fn versioned(section: &TwinSection) -> Json {
+    let mut members = section.properties.to_object().unwrap_or_default();
+    put(&mut members, "$version", section.version);
+    Json::Object(members)
+}
+
+/// Reads what a device or module reports of itself.
+///
+/// # Errors
+/// `ArgumentNull`, `Unreadable` or `ArgumentInvalid` when it is no JSON object.
+pub fn reported_patch(body: &[u8]) -> Result<JsonObject, HubError> {
+    match read_json(body)? {
+        Json::Object(members) => Ok(bare(&members)),
+        _ => Err(HubError::ArgumentInvalid(
+            "Reported properties must be a JSON object".to_owned(),
+        )),
+    }
 }
 
 /// What the twin documents of devices and modules have in common.

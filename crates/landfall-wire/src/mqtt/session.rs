@@ -98,6 +98,8 @@ pub enum Event {
 pub enum Refused {
     /// The server can serve nobody now.
     Unavailable,
+    /// The client id is not the one that it may have.
+    ClientId,
     /// User name or password have another form than the service reads.
     BadUserName,
     /// It does not prove who it is.
@@ -142,7 +144,6 @@ pub struct Session {
     incoming: BytesMut,
     outgoing: BytesMut,
     stage: Stage,
-    largest: u32,
     /// How long it may be silent.
     silence: Duration,
     /// When something last came.
@@ -163,15 +164,13 @@ enum Stage {
 }
 
 impl Session {
-    /// A connection that begins now. A peer that is let in may send packets of `largest` bytes; its
-    /// CONNECT must be there within `patience`.
-    pub fn new(largest: u32, patience: Duration) -> Self {
+    /// A connection that begins now. The peer's CONNECT must be there within `patience`.
+    pub fn new(patience: Duration) -> Self {
         Session {
-            codec: Codec::new(LARGEST_FIRST.min(largest)),
+            codec: Codec::new(LARGEST_FIRST),
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             stage: Stage::New,
-            largest,
             silence: patience,
             heard: Duration::ZERO,
             last_packet_id: 0,
@@ -227,12 +226,13 @@ impl Session {
         Broken::Silent(self.silence)
     }
 
-    /// Lets the peer in at `now`, and says whether anything was kept for it.
-    pub fn accept(&mut self, session_present: bool, now: Duration) {
+    /// Lets the peer in at `now`, with packets of `largest` bytes, and says whether anything was kept for
+    /// it.
+    pub fn accept(&mut self, largest: u32, session_present: bool, now: Duration) {
         if self.stage == Stage::Asking {
             self.stage = Stage::Open;
             self.heard = now;
-            self.codec.set_max_size(self.largest);
+            self.codec.set_max_size(largest);
             self.acknowledge_connect(ConnectAckReason::ConnectionAccepted, session_present);
         }
     }
@@ -242,6 +242,7 @@ impl Session {
         if self.stage == Stage::Asking {
             self.stage = Stage::Over;
             let reason = match why {
+                Refused::ClientId => ConnectAckReason::IdentifierRejected,
                 Refused::Unavailable => ConnectAckReason::ServiceUnavailable,
                 Refused::BadUserName => ConnectAckReason::BadUserNameOrPassword,
                 Refused::NotAuthorized => ConnectAckReason::NotAuthorized,

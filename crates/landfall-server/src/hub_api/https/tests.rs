@@ -16,6 +16,7 @@ use landfall_wire::route::{self, Route};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::relay::Relay;
 use crate::time::{SystemClock, SystemEntropy};
 
 const HOST: &str = "127.0.0.1";
@@ -135,7 +136,15 @@ impl Desk {
             panic!("{path} is no path of the hub API");
         };
         let origin = Origin::own(self.backend.clock.now(), &*self.backend.entropy);
-        let reply = answer(&self.backend, &self.hubs, &request, &route, &origin).await;
+        let reply = answer(
+            &self.backend,
+            &self.hubs,
+            &Relay::default(),
+            &request,
+            &route,
+            &origin,
+        )
+        .await;
         assert_eq!(
             reply
                 .headers

@@ -16,7 +16,7 @@ impl Peer {
     fn new() -> Self {
         Peer {
             codec: Codec::new(0),
-            session: Session::new(LARGEST, PATIENCE),
+            session: Session::new(PATIENCE),
         }
     }
 
@@ -25,7 +25,7 @@ impl Peer {
         let mut peer = Peer::new();
         let event = peer.sends(connect(seconds), 1).expect("read");
         assert!(matches!(event, Some(Event::Connect(_))), "{event:?}");
-        peer.session.accept(false, Duration::from_secs(1));
+        peer.session.accept(LARGEST, false, Duration::from_secs(1));
         let answer = peer.reads();
         assert_eq!(
             answer,
@@ -119,7 +119,7 @@ fn what_comes_behind_connect_waits_until_the_peer_is_let_in() {
         Ok(Some(Event::Connect(_)))
     ));
     assert_eq!(peer.session.next_event(), Ok(None));
-    peer.session.accept(true, Duration::ZERO);
+    peer.session.accept(LARGEST, true, Duration::ZERO);
     let Ok(Some(Event::Message(message))) = peer.session.next_event() else {
         panic!("the message was there");
     };
@@ -215,6 +215,7 @@ fn another_version_is_told_so() {
 #[test]
 fn a_refusal_is_the_last_word() {
     for (why, told) in [
+        (Refused::ClientId, ConnectAckReason::IdentifierRejected),
         (Refused::Unavailable, ConnectAckReason::ServiceUnavailable),
         (
             Refused::BadUserName,
@@ -443,7 +444,7 @@ fn a_will_is_seen_and_a_farewell_is_the_end() {
         connecting.will_topic.as_deref(),
         Some("devices/d/messages/events/")
     );
-    peer.session.accept(false, Duration::ZERO);
+    peer.session.accept(LARGEST, false, Duration::ZERO);
     assert_eq!(
         peer.sends(Packet::Disconnect, 1),
         Ok(Some(Event::Disconnect))

@@ -1,0 +1,144 @@
+"""azure-iot-device and azure-iot-hub: a device provisions, connects to its hub with the same credential, reads its twin,
+reports, is told what it should become, carries out methods; straight and in WebSockets, by key and by certificate."""
+
+import base64
+import os
+import pathlib
+import queue
+import secrets
+import subprocess
+import time
+
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse, ProvisioningDeviceClient, X509
+from azure.iot.device.exceptions import CredentialError
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
+from msrest.exceptions import HttpOperationError
+
+environment = os.environ
+ca = pathlib.Path(environment["CA_FILE"]).read_text()
+hub = IoTHubRegistryManager.from_connection_string(environment["HUB_CONNECTION_STRING"])
+WITHIN_SECONDS = 30
+
+
+def landfall(*words):
+    subprocess.run([environment["LANDFALL"], *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def new_key():
+    return base64.b64encode(secrets.token_bytes(64)).decode()
+
+
+def desire(device, **properties):
+    twin = Twin(properties=TwinProperties(desired=properties))
+    return hub.update_twin(device, twin, hub.get_twin(device).etag)
+
+
+def call(device, name, payload, wait=30):
+    method = CloudToDeviceMethod(method_name=name, payload=payload, response_timeout_in_seconds=wait)
+    return hub.invoke_device_method(device, method)
+
+
+def refused(status, ask, *arguments):
+    try:
+        ask(*arguments)
+    except HttpOperationError as error:
+        assert error.response.status_code == status, error.response.text
+        return error.response.headers["iothub-errorcode"]
+    raise AssertionError("expected a refusal")
+
+
+def lives(client, device, websockets):
+    """What a device's program does, told from outside."""
+    patches, called = queue.Queue(), queue.Queue()
+    client.on_twin_desired_properties_patch_received = patches.put
+
+    def carry_out(request):
+        called.put((request.name, request.payload))
+        client.send_method_response(MethodResponse.create_from_method_request(request, 207, {"did": request.name}))
+
+    assert refused(404, call, device, "reboot", None) == "DeviceNotOnline"
+    client.on_method_request_received = carry_out
+    client.connect()
+
+    twin = client.get_twin()
+    assert twin["desired"]["$version"] >= 1 and twin["reported"]["$version"] >= 1, twin
+    client.patch_twin_reported_properties({"firmware": "1.0", "ü": {"deep": [1, None, "ß"]}, "gone": 1})
+    client.patch_twin_reported_properties({"gone": None})
+    seen = hub.get_twin(device).properties.reported
+    assert seen["firmware"] == "1.0" and seen["ü"]["deep"] == [1, None, "ß"] and "gone" not in seen, seen
+    assert client.get_twin()["reported"]["$version"] == twin["reported"]["$version"] + 2
+
+    before = hub.get_twin(device).properties.desired["$version"]
+    desire(device, interval=5, nested={"a": 1})
+    patch = patches.get(timeout=WITHIN_SECONDS)
+    assert patch == {"interval": 5, "nested": {"a": 1}, "$version": before + 1}, patch
+    desire(device, nested={"a": None, "b": "ä"})
+    patch = patches.get(timeout=WITHIN_SECONDS)
+    assert patch == {"nested": {"a": None, "b": "ä"}, "$version": before + 2}, patch
+    assert client.get_twin()["desired"] == {"interval": 5, "nested": {"b": "ä"}, "$version": before + 2}
+
+    answer = call(device, "reboot", {"in": 3})
+    assert (answer.status, answer.payload) == (207, {"did": "reboot"}), answer
+    assert called.get(timeout=WITHIN_SECONDS) == ("reboot", {"in": 3})
+    # A connection that is lost comes back, and what it subscribed to is still there: clients do not ask again.
+    client.disconnect()
+    assert refused(404, call, device, "reboot", None) == "DeviceNotOnline"
+    client.connect()
+    desire(device, interval=6)
+    assert patches.get(timeout=WITHIN_SECONDS)["interval"] == 6
+    assert call(device, "again", None).payload == {"did": "again"}
+    client.shutdown()
+
+
+def by_key(name, websockets):
+    key = new_key()
+    landfall("enrollment", "create", "--enrollment-id", name, "--device-id", f"{name}-Device", "--attestation-type", "symmetricKey",
+             "--primary-key", key, "--secondary-key", new_key(), "--initial-twin-properties", '{"first": true}')
+    provisioning = ProvisioningDeviceClient.create_from_symmetric_key(
+        provisioning_host=environment["DPS_HOST"], registration_id=name, id_scope=environment["DPS_SCOPE_ID"],
+        symmetric_key=key, websockets=websockets, server_verification_cert=ca)
+    state = provisioning.register().registration_state
+    how = dict(websockets=websockets, server_verification_cert=ca)
+    client = IoTHubDeviceClient.create_from_symmetric_key(key, state.assigned_hub, state.device_id, **how)
+    desire(state.device_id, first=None)
+    lives(client, state.device_id, websockets)
+    stranger = IoTHubDeviceClient.create_from_symmetric_key(new_key(), state.assigned_hub, state.device_id, **how)
+    try:
+        stranger.connect()
+        raise AssertionError("a wrong key was let in")
+    except CredentialError:
+        stranger.shutdown()
+
+
+def by_certificate(name, websockets):
+    commands = f'. "$CONTRACT/lib/certificates.sh"; create_test_cert root {name}-root; create_test_cert device {name} {name}-root'
+    subprocess.run(["bash", "-euo", "pipefail", "-c", commands], check=True)
+    files = "certMqtt"
+    landfall("enrollment", "create", "--enrollment-id", name, "--attestation-type", "x509", "--certificate-path", f"{files}_cert.pem")
+    x509 = X509(cert_file=f"{files}_cert.pem", key_file=f"{files}_key.pem")
+    how = dict(websockets=websockets, server_verification_cert=ca)
+    provisioning = ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host=environment["DPS_HOST"], registration_id=name, id_scope=environment["DPS_SCOPE_ID"], x509=x509, **how)
+    state = provisioning.register().registration_state
+    lives(IoTHubDeviceClient.create_from_x509_certificate(x509, state.assigned_hub, state.device_id, **how), name, websockets)
+
+
+by_key("key-mqtt", websockets=False)
+by_key("key-ws", websockets=True)
+by_certificate("cert-mqtt", websockets=False)
+
+# A module has a session of its own.
+hub.create_device_with_sas("with-module", new_key(), new_key(), "enabled")
+module_key = new_key()
+hub.create_module_with_sas("with-module", "m", "", module_key, new_key())
+module = IoTHubModuleClient.create_from_connection_string(
+    f"HostName={environment['HUB_HOST']};DeviceId=with-module;ModuleId=m;SharedAccessKey={module_key}", server_verification_cert=ca)
+module.connect()
+module.patch_twin_reported_properties({"module": True})
+assert hub.get_module_twin("with-module", "m").properties.reported["module"] is True
+module.on_method_request_received = lambda request: module.send_method_response(
+    MethodResponse.create_from_method_request(request, 200, {"module": request.name}))
+answer = hub.invoke_device_module_method("with-module", "m", CloudToDeviceMethod(method_name="start", payload=[1]))
+assert (answer.status, answer.payload) == (200, {"module": "start"}), answer
+module.shutdown()

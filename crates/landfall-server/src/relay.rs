@@ -1,0 +1,242 @@
+//! How a call reaches a device or module that is connected: each has one seat here, and whoever connects
+//! anew takes it from the one before.
+//!
+//! In process: a device is reached from the server that it is connected to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use landfall_core::id::HubHostName;
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::error::HubError;
+use landfall_wire::hub::MethodCall;
+use landfall_wire::mqtt::hub::Subscription;
+use landfall_wire::mqtt::session::Delivery;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::time;
+
+/// Most that waits for a session to send it. Past this its peer does not read, and the session ends.
+const WAITING: usize = 64;
+
+/// What a session is to send, or to do.
+#[derive(Debug)]
+pub enum Push {
+    /// Desired properties changed: their version, and the change as JSON.
+    Desired(i64, String),
+    /// A method is to be carried out.
+    Method(Called),
+}
+
+/// A method that was called.
+#[derive(Debug)]
+pub struct Called {
+    /// Its name.
+    pub name: String,
+    /// What it is called with, as JSON.
+    pub payload: String,
+    /// Where its status and payload go.
+    pub answer: oneshot::Sender<(i64, Bytes)>,
+}
+
+/// The seats of all that are connected.
+#[derive(Debug, Default)]
+pub struct Relay {
+    seats: Mutex<Seats>,
+    /// Somebody came, or began to take methods.
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    taken: HashMap<Key, Seat>,
+    /// What those subscribed to that want it kept, for when they come back.
+    kept: HashMap<Key, Subscriptions>,
+    last_epoch: u64,
+}
+
+/// What a session subscribed to, each with how it is delivered.
+pub type Subscriptions = BTreeMap<Subscription, Delivery>;
+
+type Key = (HubHostName, Endpoint);
+
+#[derive(Debug)]
+struct Seat {
+    epoch: u64,
+    inbox: mpsc::Sender<Push>,
+    takes_methods: Arc<AtomicBool>,
+}
+
+/// A session's own seat; it is free again when this is dropped.
+#[derive(Debug)]
+pub struct Seated {
+    relay: Arc<Relay>,
+    key: Key,
+    epoch: u64,
+    /// What the session is to do. It ends with the seat: another took it, or the session was dismissed.
+    pub inbox: mpsc::Receiver<Push>,
+    takes_methods: Arc<AtomicBool>,
+}
+
+impl Relay {
+    /// Seats a device or module. Whoever sat there before is dismissed.
+    pub fn seat(self: &Arc<Self>, hub: &HubHostName, endpoint: &Endpoint) -> Seated {
+        let (sender, inbox) = mpsc::channel(WAITING);
+        let takes_methods = Arc::new(AtomicBool::new(false));
+        let key = (hub.clone(), endpoint.clone());
+        let mut seats = self.lock();
+        seats.last_epoch += 1;
+        let epoch = seats.last_epoch;
+        let seat = Seat {
+            epoch,
+            inbox: sender,
+            takes_methods: Arc::clone(&takes_methods),
+        };
+        seats.taken.insert(key.clone(), seat);
+        drop(seats);
+        self.came.notify_waiters();
+        Seated {
+            relay: Arc::clone(self),
+            key,
+            epoch,
+            inbox,
+            takes_methods,
+        }
+    }
+
+    /// Hands something to a session. Nobody there needs nothing; one that does not take what waits for it
+    /// is dismissed, and finds the state of things when it comes back.
+    pub fn push(&self, hub: &HubHostName, endpoint: &Endpoint, push: Push) {
+        let key = (hub.clone(), endpoint.clone());
+        let mut seats = self.lock();
+        let is_stuck = seats
+            .taken
+            .get(&key)
+            .is_some_and(|seat| seat.inbox.try_send(push).is_err());
+        if is_stuck {
+            seats.taken.remove(&key);
+        }
+    }
+
+    /// Ends the session of a device or module, and those of a device's modules.
+    pub fn dismiss(&self, hub: &HubHostName, endpoint: &Endpoint) {
+        self.lock().taken.retain(|(of, seated), _| {
+            let is_meant = seated == endpoint
+                || (endpoint.module.is_none() && seated.device == endpoint.device);
+            of != hub || !is_meant
+        });
+    }
+
+    /// How many devices of a hub are connected.
+    pub fn connected(&self, hub: &HubHostName) -> u64 {
+        let seats = self.lock();
+        let of_hub = seats
+            .taken
+            .keys()
+            .filter(|(of, seated)| of == hub && seated.module.is_none());
+        of_hub.count().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Lets a method be carried out, and gives its status and payload.
+    ///
+    /// # Errors
+    /// `NotOnline` when nobody is there that takes methods, also after waiting for it as long as the call
+    /// says; `NoAnswer` when none comes in time.
+    pub async fn call(
+        &self,
+        hub: &HubHostName,
+        endpoint: &Endpoint,
+        call: MethodCall,
+    ) -> Result<(i64, Bytes), HubError> {
+        let key = (hub.clone(), endpoint.clone());
+        let found = time::timeout(call.connect_within, self.ready(&key)).await;
+        let inbox = match found {
+            Ok(inbox) => Some(inbox),
+            Err(_) => self.takes_methods(&key),
+        };
+        let not_online = || HubError::NotOnline(endpoint.clone());
+        let inbox = inbox.ok_or_else(not_online)?;
+        let (answer, answered) = oneshot::channel();
+        let called = Called {
+            name: call.name,
+            payload: call.payload.as_str().to_owned(),
+            answer,
+        };
+        inbox
+            .try_send(Push::Method(called))
+            .map_err(|_| not_online())?;
+        match time::timeout(call.response_within, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(HubError::NoAnswer(endpoint.clone())),
+        }
+    }
+
+    /// Waits for a session that takes methods.
+    async fn ready(&self, key: &Key) -> mpsc::Sender<Push> {
+        loop {
+            let came = self.came.notified();
+            let mut came = std::pin::pin!(came);
+            // From here on no arrival is missed.
+            came.as_mut().enable();
+            if let Some(inbox) = self.takes_methods(key) {
+                return inbox;
+            }
+            came.await;
+        }
+    }
+
+    fn takes_methods(&self, key: &Key) -> Option<mpsc::Sender<Push>> {
+        let seats = self.lock();
+        let seat = seats.taken.get(key)?;
+        seat.takes_methods
+            .load(Ordering::Relaxed)
+            .then(|| seat.inbox.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seated {
+    /// What was kept for the session, unless it begins anew.
+    pub fn kept(&self, is_clean: bool) -> Option<Subscriptions> {
+        let mut seats = self.relay.lock();
+        if is_clean {
+            seats.kept.remove(&self.key);
+        }
+        seats.kept.get(&self.key).cloned()
+    }
+
+    /// Takes what the session subscribed to: keeps it when it is to be kept, and lets methods come when it
+    /// takes them.
+    pub fn subscribed(&self, to: &Subscriptions, is_clean: bool) {
+        let takes_methods = to.contains_key(&Subscription::Methods);
+        self.takes_methods.store(takes_methods, Ordering::Relaxed);
+        if !is_clean {
+            let mut seats = self.relay.lock();
+            seats.kept.insert(self.key.clone(), to.clone());
+        }
+        if takes_methods {
+            self.relay.came.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        let mut seats = self.relay.lock();
+        if seats
+            .taken
+            .get(&self.key)
+            .is_some_and(|seat| seat.epoch == self.epoch)
+        {
+            seats.taken.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Who has a seat, who is told what, and who is called.
+
+use std::time::Duration;
+
+use landfall_core::document::Document;
+use landfall_core::id::{DeviceId, ModuleId};
+
+use super::*;
+
+fn hub() -> HubHostName {
+    HubHostName::parse("my.hub").expect("a name")
+}
+
+fn device(id: &str) -> Endpoint {
+    Endpoint::device(DeviceId::parse(id).expect("an id"))
+}
+
+fn call(connect_within: Duration) -> MethodCall {
+    MethodCall {
+        name: "reboot".to_owned(),
+        payload: Document::empty_object(),
+        response_within: Duration::from_secs(30),
+        connect_within,
+    }
+}
+
+fn methods() -> Subscriptions {
+    [(Subscription::Methods, Delivery::AtMostOnce)].into()
+}
+
+#[tokio::test]
+async fn whoever_comes_anew_takes_the_seat() {
+    let relay = Arc::<Relay>::default();
+    let mut first = relay.seat(&hub(), &device("d"));
+    let mut second = relay.seat(&hub(), &device("d"));
+    assert!(first.inbox.recv().await.is_none(), "dismissed");
+    drop(first);
+    relay.push(&hub(), &device("d"), Push::Desired(7, "{}".to_owned()));
+    let push = second.inbox.recv().await;
+    assert!(
+        matches!(push, Some(Push::Desired(7, _))),
+        "the old one's end left the new one its seat"
+    );
+    assert_eq!(relay.connected(&hub()), 1);
+    drop(second);
+    assert_eq!(relay.connected(&hub()), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_takes_nothing_is_dismissed() {
+    let relay = Arc::<Relay>::default();
+    let mut seated = relay.seat(&hub(), &device("d"));
+    for version in 0..=64 {
+        relay.push(&hub(), &device("d"), Push::Desired(version, String::new()));
+    }
+    assert_eq!(relay.connected(&hub()), 0);
+    let mut taken = 0;
+    while seated.inbox.recv().await.is_some() {
+        taken += 1;
+    }
+    assert_eq!(taken, WAITING);
+}
+
+#[tokio::test]
+async fn modules_go_with_their_device_and_nobody_else_does() {
+    let relay = Arc::<Relay>::default();
+    let module = Endpoint {
+        module: Some(ModuleId::parse("m").expect("an id")),
+        ..device("d")
+    };
+    let other = HubHostName::parse("other.hub").expect("a name");
+    let mut gone = [
+        relay.seat(&hub(), &device("d")),
+        relay.seat(&hub(), &module),
+    ];
+    let mut stay = [
+        relay.seat(&hub(), &device("e")),
+        relay.seat(&other, &device("d")),
+    ];
+    relay.dismiss(&hub(), &device("d"));
+    for seated in &mut gone {
+        assert!(seated.inbox.recv().await.is_none());
+    }
+    for seated in &mut stay {
+        assert!(
+            seated
+                .inbox
+                .try_recv()
+                .is_err_and(|error| error == mpsc::error::TryRecvError::Empty)
+        );
+    }
+    let mut alone = relay.seat(&hub(), &device("d"));
+    let _module = relay.seat(&hub(), &module);
+    relay.dismiss(&hub(), &module);
+    assert!(
+        alone
+            .inbox
+            .try_recv()
+            .is_err_and(|error| error == mpsc::error::TryRecvError::Empty)
+    );
+}
+
+#[tokio::test]
+async fn a_method_waits_for_whoever_takes_methods() {
+    let relay = Arc::<Relay>::default();
+    let nobody = relay.call(&hub(), &device("d"), call(Duration::ZERO)).await;
+    assert!(matches!(nobody, Err(HubError::NotOnline(_))));
+    let mut seated = relay.seat(&hub(), &device("d"));
+    let deaf = relay.call(&hub(), &device("d"), call(Duration::ZERO)).await;
+    assert!(matches!(deaf, Err(HubError::NotOnline(_))));
+    let (hub, device) = (hub(), device("d"));
+    let called = relay.call(&hub, &device, call(Duration::from_secs(30)));
+    let carried_out = async {
+        tokio::task::yield_now().await;
+        seated.subscribed(&methods(), true);
+        let Some(Push::Method(called)) = seated.inbox.recv().await else {
+            panic!("a method");
+        };
+        assert_eq!(
+            (called.name.as_str(), called.payload.as_str()),
+            ("reboot", "{}")
+        );
+        called
+            .answer
+            .send((200, Bytes::from_static(b"1")))
+            .expect("awaited");
+    };
+    let (answer, ()) = tokio::join!(called, carried_out);
+    assert_eq!(answer, Ok((200, Bytes::from_static(b"1"))));
+}
+
+#[tokio::test]
+async fn a_session_that_goes_while_it_is_called_gives_no_answer() {
+    let relay = Arc::<Relay>::default();
+    let mut seated = relay.seat(&hub(), &device("d"));
+    seated.subscribed(&methods(), true);
+    let (hub, device) = (hub(), device("d"));
+    let called = relay.call(&hub, &device, call(Duration::ZERO));
+    let goes = async {
+        drop(seated.inbox.recv().await);
+        drop(seated);
+    };
+    let (answer, ()) = tokio::join!(called, goes);
+    assert!(matches!(answer, Err(HubError::NoAnswer(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn subscriptions_are_kept_for_whoever_wants_that() {
+    let relay = Arc::<Relay>::default();
+    let first = relay.seat(&hub(), &device("d"));
+    assert_eq!(first.kept(false), None);
+    first.subscribed(&methods(), false);
+    drop(first);
+    assert_eq!(
+        relay.seat(&hub(), &device("d")).kept(false),
+        Some(methods())
+    );
+    assert_eq!(relay.seat(&hub(), &device("d")).kept(true), None);
+    assert_eq!(relay.seat(&hub(), &device("d")).kept(false), None);
+}
