@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use landfall_core::certificate::Certificate;
 use landfall_server::client::Endpoint;
 use landfall_server::command::ready;
+use landfall_server::data_folder::SERVER_FILE;
 use landfall_server::time::{Stopwatch, sleep};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
@@ -170,7 +171,9 @@ impl Server {
         let admin = Endpoint::new(&self.admin.ip().to_string(), self.admin.port());
         let watch = Stopwatch::start();
         loop {
-            if ready::asked(&admin).await.is_ok_and(|said| said.ready) {
+            let ready = ready::asked(&admin).await.is_ok_and(|said| said.ready);
+            // Commands find it by this file, which comes a moment after the first answer.
+            if ready && self.data().join(SERVER_FILE).exists() {
                 return Ok(());
             }
             if victim.has_left() {
