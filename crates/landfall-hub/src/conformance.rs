@@ -1,11 +1,12 @@
 //! The promise of the identity registry, as a suite that every store's tests run.
 //!
-//! [`registry_suite`] is called by the tests of `landfall-store` with a store of theirs. Each part
-//! works on hubs of its own, so a store may hold other records. A broken promise panics.
+//! [`registry_suite`] and [`session_suite`] are called by the tests of `landfall-store` with a store of theirs. Each
+//! part works on hubs of its own, so a store may hold other records; events are purged of all hubs. A broken promise panics.
 
 mod audit;
 mod bulk;
 mod devices;
+mod events;
 mod hubs;
 mod modules;
 mod placement;
@@ -44,6 +45,20 @@ pub async fn registry_suite<S: HubStore>(
     );
     placement::run(&here, &there).await;
     audit::run(&house("audit.conformance.hub").await).await;
+}
+
+/// Runs every check of what sessions of devices keep, on `store`.
+pub async fn session_suite<S: HubStore>(
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) {
+    let house = |name: &'static str| House::found(&store, &clock, &entropy, name);
+    let (here, there) = (
+        house("events.conformance.hub").await,
+        house("more-events.conformance.hub").await,
+    );
+    events::run(&here, &there).await;
 }
 
 /// A hub of one part of the suite.

@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod device;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 pub mod policies;
 pub mod policy;
 pub mod query;

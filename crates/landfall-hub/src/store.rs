@@ -3,12 +3,14 @@
 
 use std::future::Future;
 
+use landfall_core::clock::Timestamp;
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_core::query::IndexedTerm;
 use landfall_core::store::{ReadError, Store};
 
 use crate::audit::HubRecord;
 use crate::device::{Device, Hub, Module};
+use crate::event::{EventEnds, EventLimit, HubEvent, KeptEvent};
 
 /// What a hub write expects of the record it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub enum HubWrite {
     PutModule(HubHostName, Box<Module>, HubExpect),
     /// Remove a module.
     DeleteModule(HubHostName, DeviceId, ModuleId, HubExpect),
+    /// Keep an event, under the hub's next sequence number. Refused when the hub is not there; whether
+    /// its endpoint is there does not count.
+    AppendEvent(HubHostName, Box<HubEvent>),
 }
 
 /// How many devices a hub has.
@@ -114,4 +119,29 @@ pub trait HubStore: Store<HubWrite = HubWrite, HubRecord = HubRecord> {
         &self,
         hub: &HubHostName,
     ) -> impl Future<Output = Result<DeviceCounts, ReadError>> + Send;
+
+    /// The events that came after a sequence number, in order. At least one is given when there is one,
+    /// whatever its size.
+    fn events_after(
+        &self,
+        hub: &HubHostName,
+        after: i64,
+        limit: EventLimit,
+    ) -> impl Future<Output = Result<Vec<KeptEvent>, ReadError>> + Send;
+
+    /// Which events of a hub there are; those of a hub that is not there are none.
+    fn event_ends(
+        &self,
+        hub: &HubHostName,
+    ) -> impl Future<Output = Result<EventEnds, ReadError>> + Send;
+
+    /// Drops the oldest events of every hub: those of before `before`, and all but the newest `most`. A
+    /// younger one that stands before an old one goes with it, so that what is left has no gaps. Of each hub at most
+    /// `limit` go at once; gives how many went.
+    fn purge_events(
+        &self,
+        before: Timestamp,
+        most: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 }

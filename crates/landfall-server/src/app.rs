@@ -63,6 +63,8 @@ impl Default for Settings {
             retention: Retention {
                 operations: DAY,
                 audit: 400 * DAY,
+                events: DAY,
+                event_count: 1_000_000,
             },
             traces: TraceRetention {
                 age: 7 * DAY,

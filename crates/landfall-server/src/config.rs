@@ -87,6 +87,10 @@ pub struct Retention {
     pub traces: Duration,
     /// At most so many decision traces.
     pub trace_count: u64,
+    /// Events of embedded hubs.
+    pub events: Duration,
+    /// At most so many events of each hub.
+    pub event_count: u64,
 }
 
 /// What one client may ask of the server.
@@ -300,6 +304,8 @@ fn settings(sources: &Sources) -> Result<Settings, ConfigError> {
             audit: hours(24 * sources.number("retention.audit_days")?),
             traces: hours(sources.number("retention.trace_hours")?),
             trace_count: sources.number("retention.trace_count")?,
+            events: hours(sources.number("retention.event_hours")?),
+            event_count: sources.number("retention.event_count")?,
         },
         limits: Limits {
             body_bytes: sources.size("limits.body_bytes")?,

@@ -1,5 +1,5 @@
 //! What runs beside the requests: continues operations that a crash left unfinished, of this server or of
-//! one that shared its database, and drops finished ones and audit entries after their time.
+//! one that shared its database, and drops finished ones, audit entries and hubs' events after their time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use landfall_core::id::TrackingId;
 use landfall_core::linked_hub::HubRegistry;
 use landfall_core::store::Store;
+use landfall_hub::store::HubStore;
 
 use crate::backend::Backend;
 use crate::metrics::label::Continued;
@@ -33,6 +34,10 @@ pub struct Retention {
     pub operations: Duration,
     /// Audit entries.
     pub audit: Duration,
+    /// Events of embedded hubs.
+    pub events: Duration,
+    /// At most so many events of each hub.
+    pub event_count: u64,
 }
 
 /// Runs until `stop` says true.
@@ -43,7 +48,7 @@ pub async fn run<S, H>(
     retention: Retention,
     mut stop: Stop,
 ) where
-    S: Store,
+    S: HubStore,
     H: HubRegistry<Write = S::HubWrite>,
 {
     match backend.store.services().await {
@@ -116,7 +121,7 @@ where
     Ok(resumed)
 }
 
-async fn purge<S: Store>(
+async fn purge<S: HubStore>(
     backend: &Backend<S>,
     retention: Retention,
 ) -> Result<(), landfall_core::store::ReadError> {
@@ -125,14 +130,20 @@ async fn purge<S: Store>(
     while backend.store.purge_operations(before, BATCH).await? == BATCH {}
     let before = now.minus(retention.audit);
     while backend.store.purge_audit(before, ENTRIES).await? == ENTRIES {}
+    let before = now.minus(retention.events);
+    let most = retention.event_count;
+    while backend.store.purge_events(before, most, BATCH).await? > 0 {}
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use landfall_core::audit::{Author, Search};
+    use landfall_core::id::{DeviceId, HubHostName};
     use landfall_core::store::Change;
     use landfall_hub::device::Hub;
+    use landfall_hub::endpoint::Endpoint;
+    use landfall_hub::event::{EventKind, HubEvent};
     use landfall_hub::store::{HubExpect, HubWrite};
     use landfall_store::secret::SealingKey;
 
@@ -150,7 +161,7 @@ mod tests {
         // More than are dropped in one go.
         for age in (0..3).chain([30; 2 * ENTRIES]) {
             let hub = Hub {
-                host_name: landfall_core::id::HubHostName::parse("hub.test").expect("a name"),
+                host_name: HubHostName::parse("hub.test").expect("a name"),
                 policies: Vec::new(),
                 created: now,
                 revision: 0,
@@ -164,6 +175,8 @@ mod tests {
         let retention = Retention {
             operations: DAY,
             audit: 7 * DAY,
+            events: DAY,
+            event_count: 2,
         };
         purge(&backend, retention).await.expect("purged");
         let all = Search {
@@ -172,5 +185,47 @@ mod tests {
         };
         let left = backend.store.audit(&all).await.expect("entries");
         assert_eq!(left.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn events_past_their_time_or_number_are_dropped_and_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = SealingKey::generate(&SystemEntropy);
+        let backend = Backend::sqlite(folder.path().join("landfall.db"), key).expect("a store");
+        let now = backend.clock.now();
+        let name = HubHostName::parse("hub.test").expect("a name");
+        let hub = Hub {
+            host_name: name.clone(),
+            policies: Vec::new(),
+            created: now,
+            revision: 0,
+        };
+        let mut writes = vec![HubWrite::PutHub(Box::new(hub), HubExpect::Absent)];
+        // More than are dropped in one go.
+        let ages = std::iter::repeat_n(30, 2 * BATCH).chain([0, 0, 0]);
+        writes.extend(ages.map(|age| {
+            let event = HubEvent {
+                endpoint: Endpoint::device(DeviceId::parse("dev").expect("an id")),
+                kind: EventKind::Telemetry,
+                enqueued: now.minus(age * DAY),
+                properties: Vec::new(),
+                body: Vec::new(),
+            };
+            HubWrite::AppendEvent(name.clone(), Box::new(event))
+        }));
+        let answers = backend.store.commit(vec![Change::of_hub(writes)]).await;
+        assert_eq!(answers, [Ok(())]);
+        let newest = i64::try_from(2 * BATCH + 3).expect("a number");
+        for (event_count, left) in [(100, 3), (2, 2)] {
+            let retention = Retention {
+                operations: DAY,
+                audit: DAY,
+                events: DAY,
+                event_count,
+            };
+            purge(&backend, retention).await.expect("purged");
+            let ends = backend.store.event_ends(&name).await.expect("the ends");
+            assert_eq!((ends.oldest, ends.newest), (newest - left + 1, newest));
+        }
     }
 }

@@ -20,12 +20,12 @@ use landfall_core::store::CommitError;
 
 pub(crate) use self::connection::Connection;
 use self::gathering::{Gathered, Gathering};
-use self::request::{Done, Outcome, proves_room, removes_traces, turn};
+use self::request::{Done, Outcome, proves_room, removes_traces, sort, turn};
 pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
-use crate::{audit, enrollments, lease, operations, traces};
+use crate::{audit, enrollments, events, lease, operations, traces};
 
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
@@ -157,7 +157,8 @@ impl Writer {
     }
 
     /// Carries out one group, and answers when it is durable or given up.
-    fn commit(&mut self, group: Vec<Request>) {
+    fn commit(&mut self, mut group: Vec<Request>) {
+        sort(&mut group);
         if group.iter().any(removes_traces) {
             self.traces_kept = None;
         }
@@ -393,6 +394,12 @@ fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outc
         Request::Purge { before, limit, .. } => {
             operations::purge(session, *before, *limit).map(Done::Removed)
         }
+        Request::PurgeEvents {
+            before,
+            most,
+            limit,
+            ..
+        } => events::purge(session, *before, *most, *limit).map(Done::Removed),
         Request::PurgeAudit { before, limit, .. } => {
             audit::purge(session, *before, *limit).map(Done::Removed)
         }

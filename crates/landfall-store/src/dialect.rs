@@ -266,6 +266,9 @@ impl Row<'_> {
 pub(crate) enum Turn {
     /// Beside others of its kind: it writes only over rows that it has read.
     Shared,
+    /// Beside others of either kind, and after whoever numbers what it adds: nobody sees a number before a
+    /// smaller one.
+    Numbering,
     /// Alone: what it decides rests on rows that others may write, or on there being none.
     Alone,
 }

@@ -14,6 +14,7 @@ mod devices;
 mod dialect;
 pub mod dump;
 mod enrollments;
+mod events;
 pub mod examination;
 mod expectation;
 mod hubs;

@@ -20,6 +20,10 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../migrations/sqlite/0003_nodes.sql"),
         include_str!("../migrations/postgres/0003_nodes.sql"),
     ),
+    (
+        include_str!("../migrations/sqlite/0004_sessions.sql"),
+        include_str!("../migrations/postgres/0004_sessions.sql"),
+    ),
 ];
 
 /// Why a database has not this build's schema.

@@ -19,6 +19,7 @@ use landfall_core::id::{
 use landfall_core::registration::Substatus;
 use landfall_core::secret::{KeyPair, SymmetricKey};
 use landfall_hub::device::DeviceStatus;
+use landfall_hub::event::EventKind;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -199,10 +200,20 @@ kept_words! {
         Certificate = "certificate", Registration = "registration", Hub = "hub",
         Device = "device", Module = "module", Twin = "twin"
     }
+    EventKind {
+        Telemetry = "telemetry", DeviceConnected = "deviceConnected",
+        DeviceDisconnected = "deviceDisconnected", DeviceCreated = "deviceCreated",
+        DeviceDeleted = "deviceDeleted", TwinChanged = "twinChanged"
+    }
     ActorKind {
         ServicePolicy = "servicePolicy", HubPolicy = "hubPolicy",
         ControlToken = "controlToken", Server = "server"
     }
+}
+
+/// A word as a column holds it that is only read.
+pub(crate) fn word<T: Kept>(value: &T) -> &str {
+    value.text()
 }
 
 /// A word as an indexed column holds it.

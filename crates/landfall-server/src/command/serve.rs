@@ -266,6 +266,8 @@ fn bounds(settings: &Settings) -> app::Settings {
         retention: Retention {
             operations: settings.retention.operations,
             audit: settings.retention.audit,
+            events: settings.retention.events,
+            event_count: settings.retention.event_count,
         },
         traces: TraceRetention {
             age: settings.retention.traces,

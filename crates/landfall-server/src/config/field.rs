@@ -72,7 +72,7 @@ pub const SERVICE_MEMBERS: [(&str, &str); 3] = [
 ];
 
 /// Every field, in the order of the reference.
-pub const FIELDS: [Field; 28] = [
+pub const FIELDS: [Field; 30] = [
     Field {
         name: "data_dir",
         kind: Kind::Path,
@@ -168,6 +168,18 @@ pub const FIELDS: [Field; 28] = [
         kind: Kind::Number(0, 10_000_000),
         default: "100000",
         meaning: "how many decision traces are kept at most",
+    },
+    Field {
+        name: "retention.event_hours",
+        kind: Kind::Number(1, 8760),
+        default: "24",
+        meaning: "how long events of embedded hubs are kept: telemetry, and what became of devices and twins",
+    },
+    Field {
+        name: "retention.event_count",
+        kind: Kind::Number(0, 1_000_000_000),
+        default: "1000000",
+        meaning: "how many events of each embedded hub are kept at most",
     },
     Field {
         name: "limits.body_bytes",

@@ -122,6 +122,8 @@ pub(super) fn of_hub_write(session: &Session, sealer: &Sealer, write: &HubWrite)
                 eye.tell(subject, &read, |before| of_module(before, None))?,
             )
         }
+        // What happened is no change of a record.
+        HubWrite::AppendEvent(hub, _) => (hub, Vec::new()),
     };
     Ok((Place::Hub(hub.clone()), changes))
 }

@@ -6,7 +6,9 @@ use landfall_hub::store::HubWrite;
 
 use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
-use crate::{audit, certificates, devices, enrollments, hubs, operations, registrations, services};
+use crate::{
+    audit, certificates, devices, enrollments, events, hubs, operations, registrations, services,
+};
 
 /// Holds the guards, and carries out the writes with the audit entries that an author's have. On an error the caller undoes what was written.
 pub(super) fn change(
@@ -119,5 +121,6 @@ fn hub_write(session: &Session, sealer: &Sealer, write: &HubWrite) -> Result<(),
         HubWrite::DeleteModule(hub, device, id, expect) => {
             devices::delete_module(session, hub, device, id, *expect)
         }
+        HubWrite::AppendEvent(hub, event) => events::append(session, hub, event),
     }
 }

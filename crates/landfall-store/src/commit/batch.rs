@@ -1,8 +1,10 @@
 //! Many devices' registrations without a savepoint for each. On PostgreSQL one question for all that they rest
 //! on, then one statement for each table; on SQLite (`in_turn`) one after the other. A registration that does
 //! not hold is left out, and costs the others nothing. When a statement fails the whole group is carried out
-//! again one by one, which finds out whose fault it is.
+//! again one by one, which finds out whose fault it is. Events, which rest on nothing but their hub, are kept
+//! together likewise (`events`).
 
+mod events;
 mod in_turn;
 
 use std::collections::{HashMap, HashSet};
@@ -38,9 +40,13 @@ const STANDING: &str =
 /// Two texts that name a record: scope and key, or hub and device.
 type Key<'a> = (&'a str, &'a str);
 
-/// How many of the first requests are registrations that can be carried out together: on PostgreSQL, none
-/// that touches what another of them touches.
+/// How many of the first requests can be carried out together: all that keep events, or registrations, of
+/// which on PostgreSQL none touches what another of them touches.
 pub(super) fn length(session: &Session, requests: &[Request]) -> usize {
+    let keep_events = events::length(requests);
+    if keep_events > 0 {
+        return keep_events;
+    }
     if let Session::Sqlite(_) = session {
         return in_turn::length(requests);
     }
@@ -271,7 +277,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Carries out the registrations of a `length`; gives what came of each.
+/// Carries out the requests of a `length`; gives what came of each.
 ///
 /// # Errors
 /// What undid the whole group.
@@ -281,6 +287,12 @@ pub(super) fn carry_out(
     requests: &[Request],
 ) -> Result<Vec<Result<(), CommitError>>, Fault> {
     let changes: Vec<&Change<HubWrite>> = requests.iter().filter_map(Request::change).collect();
+    if requests
+        .first()
+        .is_some_and(|first| first.events().is_some())
+    {
+        return events::carry_out(session, &changes);
+    }
     if let Session::Sqlite(_) = session {
         return in_turn::carry_out(session, sealer, &changes);
     }

@@ -32,6 +32,17 @@ pub(crate) enum Request {
         /// How many went.
         answer: Sender<Result<usize, CommitError>>,
     },
+    /// Remove events of every hub.
+    PurgeEvents {
+        /// Those from before, with what stands before them.
+        before: Timestamp,
+        /// All but so many of the newest.
+        most: u64,
+        /// Of each hub at most so many.
+        limit: usize,
+        /// How many went.
+        answer: Sender<Result<usize, CommitError>>,
+    },
     /// Remove audit entries.
     PurgeAudit {
         /// Those from before.
@@ -95,6 +106,17 @@ impl Request {
         (puts && change.hub_writes.len() < 2 && registrations.count() < 2).then_some(change)
     }
 
+    /// The change that does nothing but keep events.
+    pub(super) fn events(&self) -> Option<&Change<HubWrite>> {
+        let change = self.change()?;
+        let of_events = !change.hub_writes.is_empty()
+            && change.hub_writes.iter().all(is_event)
+            && change.writes.is_empty()
+            && change.guards.is_empty()
+            && change.author.is_none();
+        of_events.then_some(change)
+    }
+
     /// Gives the caller its answer. One that went away needs none.
     pub(super) fn answer(self, outcome: Outcome) {
         match self {
@@ -113,7 +135,9 @@ impl Request {
                     _ => Vec::new(),
                 }));
             }
-            Request::Purge { answer, .. } | Request::PurgeAudit { answer, .. } => {
+            Request::Purge { answer, .. }
+            | Request::PurgeEvents { answer, .. }
+            | Request::PurgeAudit { answer, .. } => {
                 let _ = answer.send(outcome.map(|done| match done {
                     Done::Removed(rows) => rows,
                     _ => 0,
@@ -150,11 +174,29 @@ pub(super) fn turn(group: &[Request]) -> Turn {
         Request::Many(..) => false,
         _ => true,
     };
-    if group.iter().all(of_devices) {
-        Turn::Shared
-    } else {
+    let has_events = |request: &Request| {
+        let change = request.change();
+        change.is_some_and(|change| change.hub_writes.iter().any(is_event))
+    };
+    if !group.iter().all(of_devices) {
         Turn::Alone
+    } else if group.iter().any(has_events) {
+        Turn::Numbering
+    } else {
+        Turn::Shared
     }
+}
+
+/// Puts the requests that do nothing but keep events behind the others, so that both are carried out together.
+/// Where an operator takes something away it stays as it is: an event before that is kept.
+pub(super) fn sort(group: &mut [Request]) {
+    if turn(group) == Turn::Numbering {
+        group.sort_by_key(|request| request.events().is_some());
+    }
+}
+
+fn is_event(write: &HubWrite) -> bool {
+    matches!(write, HubWrite::AppendEvent(..))
 }
 
 fn is_of_a_device(change: &Change<HubWrite>) -> bool {

@@ -227,6 +227,11 @@ impl Postgres {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ;
                  LOCK TABLE schema_versions IN ROW SHARE MODE"
             }
+            Turn::Numbering => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ;
+                 LOCK TABLE schema_versions IN ROW SHARE MODE;
+                 LOCK TABLE hub_event_counts IN EXCLUSIVE MODE"
+            }
             Turn::Alone => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ;
                  LOCK TABLE schema_versions IN EXCLUSIVE MODE"

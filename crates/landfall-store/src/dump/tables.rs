@@ -75,6 +75,15 @@ const fn third(name: &'static str, kind: Kind) -> Column {
     }
 }
 
+/// A column that schema version 4 brought.
+const fn fourth(name: &'static str, kind: Kind) -> Column {
+    Column {
+        name,
+        kind,
+        since: 4,
+    }
+}
+
 const fn table(name: &'static str, keys: usize, columns: &'static [Column]) -> Table {
     Table {
         name,
@@ -275,6 +284,25 @@ pub(crate) const TABLES: &[Table] = &[
             second("key", Text),
             second("at", Integer),
             second("number", Integer),
+        ],
+    ),
+    table(
+        "hub_event_counts",
+        1,
+        &[fourth("hub", Text), fourth("newest", Integer)],
+    ),
+    table(
+        "hub_events",
+        2,
+        &[
+            fourth("hub", Text),
+            fourth("sequence", Integer),
+            fourth("enqueued", Integer),
+            fourth("device", Text),
+            fourth("module", Text),
+            fourth("kind", Text),
+            fourth("properties", Text),
+            fourth("body", Bytes),
         ],
     ),
 ];

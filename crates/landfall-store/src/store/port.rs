@@ -21,6 +21,7 @@ use landfall_core::store::{
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::audit::HubRecord;
 use landfall_hub::device::{Device, Hub, Module};
+use landfall_hub::event::{EventEnds, EventLimit, KeptEvent};
 use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
 
@@ -29,7 +30,8 @@ use crate::commit::{Request, closed};
 use crate::dialect::patience;
 use crate::enrollments::Many;
 use crate::{
-    audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+    audit, certificates, devices, enrollments, events, hubs, operations, registrations, services,
+    traces,
 };
 
 /// How long a caller waits for the writer, where a database elsewhere can keep it waiting: over a
@@ -323,6 +325,39 @@ impl HubStore for SqlStore {
         selection: &HubSelection,
     ) -> Result<Vec<Module>, ReadError> {
         self.all(devices::modules(hub, selection)).await
+    }
+
+    async fn events_after(
+        &self,
+        hub: &HubHostName,
+        after: i64,
+        limit: EventLimit,
+    ) -> Result<Vec<KeptEvent>, ReadError> {
+        self.all(events::after(hub, after, limit)).await
+    }
+
+    async fn event_ends(&self, hub: &HubHostName) -> Result<EventEnds, ReadError> {
+        let ends = self.one(&events::ends(hub)).await?;
+        Ok(ends.unwrap_or(EventEnds {
+            oldest: 1,
+            newest: 0,
+        }))
+    }
+
+    async fn purge_events(
+        &self,
+        before: Timestamp,
+        most: u64,
+        limit: usize,
+    ) -> Result<usize, ReadError> {
+        self.ask(|answer| Request::PurgeEvents {
+            before,
+            most,
+            limit,
+            answer,
+        })
+        .await
+        .map_err(read_error)
     }
 
     async fn device_counts(&self, hub: &HubHostName) -> Result<DeviceCounts, ReadError> {

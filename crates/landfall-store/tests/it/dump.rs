@@ -31,7 +31,7 @@ use landfall_store::{PostgresUrl, SqlStore};
 use crate::fixture::{
     Drawn, Folder, Ticking, hub_write, sealing_key, with_service, write, write_by_operator,
 };
-use crate::hub::{device, hub, module};
+use crate::hub::{device, event, hub, module};
 use crate::postgres;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -110,6 +110,7 @@ async fn fill(store: &SqlStore) {
     for one in [
         HubWrite::PutHub(Box::new(hub), HubExpect::Absent),
         HubWrite::PutDevice(name.clone(), Box::new(device("dev")), HubExpect::Absent),
+        HubWrite::AppendEvent(name.clone(), Box::new(event("dev"))),
     ] {
         hub_write(store, one).await.expect("kept");
     }

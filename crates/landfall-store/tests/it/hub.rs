@@ -12,6 +12,8 @@ use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::secret::KeyPair;
 use landfall_core::store::{Change, CommitError, Store};
 use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Hub, Module};
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::event::{EventKind, HubEvent};
 use landfall_hub::policy::default_policies;
 use landfall_hub::store::{DeviceCounts, HubExpect, HubSelection, HubStore, HubWrite};
 use landfall_hub::twin::{Twin, TwinSection};
@@ -78,6 +80,16 @@ pub(crate) fn module(device: &str, id: &str) -> Module {
         twin: twin(),
         created: THEN,
         revision: 1,
+    }
+}
+
+pub(crate) fn event(device: &str) -> HubEvent {
+    HubEvent {
+        endpoint: Endpoint::device(DeviceId::parse(device).expect("an id")),
+        kind: EventKind::Telemetry,
+        enqueued: THEN,
+        properties: vec![("level".to_owned(), None)],
+        body: vec![0, 1, 255],
     }
 }
 
@@ -441,4 +453,27 @@ async fn module_ids(store: &SqlStore, hub: &HubHostName, wanted: &HubSelection) 
         .into_iter()
         .map(|m| format!("{}/{}", m.device_id, m.id))
         .collect()
+}
+
+#[tokio::test]
+async fn events_share_commits_and_go_on_counting_after_a_restart() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let hub = with_hub(&store).await;
+    let append = || {
+        let event = Box::new(event("dev"));
+        Change::of_hub(vec![HubWrite::AppendEvent(hub.clone(), event)])
+    };
+    let before = store.commits();
+    let answers = store.commit((0..640).map(|_| append()).collect()).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let commits = store.commits() - before;
+    assert!(commits < 64, "{commits} commits for 640 events");
+    let gone = store.purge_events(Timestamp::NEVER, 0, 1000).await;
+    assert_eq!(gone, Ok(640));
+    store.close().await;
+    let store = folder.open();
+    assert_eq!(store.commit(vec![append()]).await, [Ok(())]);
+    let ends = store.event_ends(&hub).await.expect("the ends");
+    assert_eq!((ends.oldest, ends.newest), (641, 641));
 }

@@ -15,9 +15,13 @@ use landfall_core::id::{IdScope, RegistrationId};
 use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::registration::operation::{Operation, Progress};
 use landfall_core::store::{Change, CommitError, Expect, Guard, Selection, Store, Write};
+use landfall_hub::event::EventLimit;
+use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 use landfall_store::SqlStore;
 
-use crate::fixture::{Drawn, with_service, write};
+use crate::fixture::{Drawn, hub_write, with_service, write};
+use crate::hub::{event, hub};
+use crate::observed::Recorder;
 use crate::postgres;
 
 async fn unfinished(store: &SqlStore) -> Vec<Operation> {
@@ -264,5 +268,55 @@ async fn tags_of_any_length_are_kept_and_found() {
         };
         let found = store.individuals(&scope, &selection).await.expect("reads");
         assert_eq!(found.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_several_servers_are_seen_in_the_order_of_their_numbers() {
+    const EACH: i64 = 1000;
+    for server in postgres::servers() {
+        let (one, other, _) = two(&server).await;
+        let (one, other) = (Arc::new(one), Arc::new(other));
+        let hub = hub("hub.example");
+        let name = hub.host_name.clone();
+        let recorder = Arc::new(Recorder::default());
+        one.observe(recorder.clone());
+        other.observe(recorder.clone());
+        let put = HubWrite::PutHub(Box::new(hub), HubExpect::Absent);
+        hub_write(&one, put).await.expect("a hub");
+        let writing = [Arc::clone(&one), Arc::clone(&other)].map(|store| {
+            let name = name.clone();
+            tokio::spawn(async move {
+                for _ in 0..EACH / 100 {
+                    let append = || {
+                        let event = Box::new(event("dev"));
+                        Change::of_hub(vec![HubWrite::AppendEvent(name.clone(), event)])
+                    };
+                    let changes = (0..100).map(|_| append()).collect();
+                    for answer in store.commit(changes).await {
+                        answer.expect("an event");
+                    }
+                }
+            })
+        });
+        // Whoever follows never sees a number before a smaller one, so that none is missed.
+        let limit = EventLimit {
+            events: 1000,
+            bytes: 1 << 20,
+        };
+        let mut read = 0;
+        while read < 2 * EACH {
+            let events = other.events_after(&name, read, limit).await.expect("reads");
+            for event in events {
+                assert_eq!(event.sequence, read + 1);
+                read = event.sequence;
+            }
+        }
+        for written in writing {
+            written.await.expect("all were kept");
+        }
+        let ends = one.event_ends(&name).await.expect("the ends");
+        assert_eq!((ends.oldest, ends.newest), (1, 2 * EACH));
+        assert_eq!(recorder.collisions(), 0, "they take turns");
     }
 }

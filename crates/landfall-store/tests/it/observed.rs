@@ -26,6 +26,13 @@ pub(crate) struct Recorder {
     unread: AtomicUsize,
 }
 
+impl Recorder {
+    /// How many groups were tried again since another server had come in between.
+    pub(crate) fn collisions(&self) -> usize {
+        value(&self.collided)
+    }
+}
+
 fn add(to: &AtomicUsize, more: usize) {
     to.fetch_add(more, Ordering::SeqCst);
 }
