@@ -70,7 +70,7 @@ pub(super) const SPENT: [(&[u8], &str); 7] = [
 
 /// What the page says of the rows that do not exist.
 pub(super) const NOT_YET: &str = "\
-- MQTT and AMQP (rows 12 to 16): Landfall does not speak them yet.
+- MQTT and AMQP (rows 12 to 16): the bench does not measure them yet.
 ";
 
 /// How the bounds of the registering rows are derived.
