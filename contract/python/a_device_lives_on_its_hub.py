@@ -2,14 +2,14 @@
 reports, is told what it should become, carries out methods; straight and in WebSockets, by key and by certificate."""
 
 import base64
+import json
 import os
 import pathlib
 import queue
 import secrets
 import subprocess
-import time
 
-from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse, ProvisioningDeviceClient, X509
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse, ProvisioningDeviceClient, X509
 from azure.iot.device.exceptions import CredentialError
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
@@ -32,6 +32,14 @@ def new_key():
 def desire(device, **properties):
     twin = Twin(properties=TwinProperties(desired=properties))
     return hub.update_twin(device, twin, hub.get_twin(device).etag)
+
+
+def followed(device, count):
+    """The first events that the hub keeps of a device."""
+    done = subprocess.run(
+        [environment["LANDFALL"], "hub", "monitor", "--after", "0", "--device-id", device, "--count", str(count), "--json"],
+        capture_output=True, text=True, check=True, timeout=WITHIN_SECONDS)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def call(device, name, payload, wait=30):
@@ -77,6 +85,18 @@ def lives(client, device, websockets):
     patch = patches.get(timeout=WITHIN_SECONDS)
     assert patch == {"nested": {"a": None, "b": "ä"}, "$version": before + 2}, patch
     assert client.get_twin()["desired"] == {"interval": 5, "nested": {"b": "ä"}, "$version": before + 2}
+
+    message = Message(json.dumps({"t": 21.5, "ü": "ß"}), content_encoding="utf-8", content_type="application/json")
+    message.message_id, message.correlation_id = f"{device}-1", "c/1"
+    message.custom_properties.update({"alarm": "no", "a b&c=d": "%/ü"})
+    client.send_message(message)
+    client.send_message("plain")
+    connected, *told = followed(device, 3)
+    assert connected["event"] == "deviceConnected" and {event["event"] for event in told} == {"telemetry"}, told
+    assert [event["body"] for event in told] == [{"t": 21.5, "ü": "ß"}, "plain"], told
+    assert told[0]["properties"] == {"alarm": "no", "a b&c=d": "%/ü"}, told[0]
+    system = told[0]["systemProperties"]
+    assert (system["message-id"], system["correlation-id"], system["content-type"]) == (f"{device}-1", "c/1", "application/json")
 
     answer = call(device, "reboot", {"in": 3})
     assert (answer.status, answer.payload) == (207, {"did": "reboot"}), answer
@@ -135,6 +155,10 @@ hub.create_module_with_sas("with-module", "m", "", module_key, new_key())
 module = IoTHubModuleClient.create_from_connection_string(
     f"HostName={environment['HUB_HOST']};DeviceId=with-module;ModuleId=m;SharedAccessKey={module_key}", server_verification_cert=ca)
 module.connect()
+module.send_message_to_output("from the module", "out")
+_, event = followed("with-module", 2)
+assert (event["deviceId"], event["moduleId"], event["body"]) == ("with-module", "m", "from the module"), event
+assert event["systemProperties"]["iothub-output-name"] == "out", event
 module.patch_twin_reported_properties({"module": True})
 assert hub.get_module_twin("with-module", "m").properties.reported["module"] is True
 module.on_method_request_received = lambda request: module.send_method_response(

@@ -19,6 +19,7 @@ use crate::data_folder::DataFolder;
 use crate::device_api::DeviceApi;
 use crate::device_api::https::LARGEST_BODY;
 use crate::faces::AllFaces;
+use crate::feed::Feed;
 use crate::hub_api::mqtt::HubDevices;
 use crate::listener::{self, Limits, Slots};
 use crate::metrics::scrape::Scrape;
@@ -137,11 +138,13 @@ impl Running {
         let (traces, writer) = Traces::start(&backend, settings.traces);
         let traces = traces.offering(settings.spans.clone());
         let changes = Changes::default();
+        let feed = Feed::default();
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),
             hub: HubDevices {
                 backend: backend.clone(),
                 relay: Arc::default(),
+                feed: feed.clone(),
                 traces: traces.clone(),
             },
             device: DeviceApi {
@@ -159,6 +162,7 @@ impl Running {
                 embedded: hubs,
                 changing: tokio::sync::Mutex::new(()),
                 changes: changes.clone(),
+                feed,
             },
             control_token,
         });

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use landfall_wire::message::{Reply, Request};
@@ -278,6 +279,58 @@ impl Client {
     }
 }
 
+/// A reply whose body is read while it comes.
+pub struct Coming {
+    endpoint: Endpoint,
+    body: Incoming,
+    // The connection lasts as long as this does.
+    _sender: SendRequest<Full<Bytes>>,
+}
+
+impl Coming {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`] when the connection breaks.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|cause| broken(&self.endpoint, cause))?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Client {
+    /// Sends a request whose reply never ends by itself; a refusal, which does, is a reply as any other.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no reply came.
+    pub async fn follow(&self, request: Request) -> Result<Result<Coming, Reply>, ClientError> {
+        let late = |_| ClientError::TimedOut {
+            endpoint: self.endpoint.clone(),
+            limit: self.limit,
+        };
+        let answered = timeout(self.limit, async {
+            let mut sender = connect(&self.endpoint, self.tls.as_ref()).await?;
+            let incoming = send(&mut sender, &self.endpoint, request).await?;
+            Ok::<_, ClientError>((sender, incoming))
+        });
+        let (sender, incoming) = answered.await.map_err(late)??;
+        if incoming.status().is_success() {
+            return Ok(Ok(Coming {
+                endpoint: self.endpoint.clone(),
+                body: incoming.into_body(),
+                _sender: sender,
+            }));
+        }
+        let reply = timeout(self.limit, whole(&self.endpoint, incoming)).await;
+        Ok(Err(reply.map_err(late)??))
+    }
+}
+
 async fn connect(
     endpoint: &Endpoint,
     tls: Option<&Arc<ClientConfig>>,
@@ -322,6 +375,16 @@ async fn exchange(
     endpoint: &Endpoint,
     request: Request,
 ) -> Result<Reply, ClientError> {
+    let incoming = send(sender, endpoint, request).await?;
+    whole(endpoint, incoming).await
+}
+
+/// Sends a request, and gives the reply once its head is there.
+async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    endpoint: &Endpoint,
+    request: Request,
+) -> Result<http::Response<Incoming>, ClientError> {
     sender
         .ready()
         .await
@@ -343,10 +406,17 @@ async fn exchange(
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
 
-    let incoming = sender
+    sender
         .send_request(outgoing)
         .await
-        .map_err(|cause| broken(endpoint, cause))?;
+        .map_err(|cause| broken(endpoint, cause))
+}
+
+/// Reads the rest of a reply.
+async fn whole(
+    endpoint: &Endpoint,
+    incoming: http::Response<Incoming>,
+) -> Result<Reply, ClientError> {
     let (head, body) = incoming.into_parts();
     let body = Limited::new(body, LARGEST_REPLY)
         .collect()

@@ -21,6 +21,7 @@ pub mod key;
 pub mod linked_hub;
 mod meter;
 pub mod migrate;
+pub mod monitor;
 mod new_file;
 pub mod outcome;
 pub mod policy;

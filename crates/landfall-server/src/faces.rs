@@ -81,20 +81,30 @@ impl<S: HubStore> Faces for AllFaces<S> {
     }
 
     fn streams(&self, head: &Request) -> bool {
-        route::parse(&head.path) == Some(Route::Own(OwnRoute::Import))
+        matches!(
+            route::parse(&head.path),
+            Some(Route::Own(OwnRoute::Import | OwnRoute::HubEvents(_)))
+        )
     }
 
     async fn answer_stream(&self, peer: SocketAddr, head: Request, body: Arriving) -> Streamed {
         let (origin, watch) = (self.origin(peer), Stopwatch::start());
         let tracking = &origin.tracking_id;
-        let mut streamed = match self.own.import(&head, &origin, body).await {
+        let route = route::parse(&head.path);
+        let methods = route.as_ref().and_then(Route::methods);
+        let answered = match route {
+            Some(Route::Own(OwnRoute::HubEvents(host))) => {
+                self.own.follow(&head, &host, body.stop()).await
+            }
+            _ => self.own.import(&head, &origin, body).await,
+        };
+        let mut streamed = match answered {
             Ok(streamed) => streamed,
             Err(error) => fault::reply(&error, tracking, origin.at).into(),
         };
         log(&origin, peer, &head, &streamed.reply);
         self.offer(&origin, Face::Own, &head, &streamed.reply, watch);
         self.count(Face::Own, &head.method, &streamed.reply);
-        let methods = Route::Own(OwnRoute::Import).methods();
         streamed.reply = fault::allowing(streamed.reply, methods)
             .with_header("x-ms-request-id", tracking.as_str());
         streamed

@@ -16,6 +16,7 @@ pub mod dev_ca;
 pub mod dev_identity;
 pub mod device_api;
 pub mod faces;
+pub mod feed;
 pub mod founding;
 pub mod hub_api;
 pub mod listener;

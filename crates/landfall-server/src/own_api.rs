@@ -4,6 +4,7 @@
 mod audit;
 mod caller;
 pub mod changes;
+mod events;
 mod import;
 mod inspection;
 pub mod naming;
@@ -29,6 +30,7 @@ pub use changes::Changes;
 pub use naming::Naming;
 
 use crate::backend::{Backend, shown, unread};
+use crate::feed::Feed;
 use crate::telemetry::Traces;
 
 /// Most traces that one call gives.
@@ -50,6 +52,8 @@ pub struct OwnApi<S> {
     pub changing: tokio::sync::Mutex<()>,
     /// Who is told of such changes.
     pub changes: Changes,
+    /// What wakes those who follow a hub.
+    pub feed: Feed,
 }
 
 impl<S: HubStore> OwnApi<S> {

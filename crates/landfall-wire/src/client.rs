@@ -8,6 +8,7 @@
 pub mod connection_string;
 pub mod control;
 mod draft;
+pub mod events;
 pub mod hub;
 pub mod own;
 mod pages;

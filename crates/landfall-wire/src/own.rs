@@ -2,6 +2,7 @@
 //! decision traces, inspected chains, the audit trail, and imports.
 
 pub mod audit;
+pub mod events;
 pub mod import;
 pub mod inspection;
 pub mod policies;

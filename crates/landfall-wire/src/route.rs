@@ -159,6 +159,8 @@ pub enum OwnRoute {
     Inspection(String),
     /// `/landfall/enrollments/import`
     Import,
+    /// `/landfall/hubs/{host}/events`
+    HubEvents(String),
 }
 
 impl Route {
@@ -188,7 +190,8 @@ impl Route {
                 OwnRoute::Policies(_)
                 | OwnRoute::Audit
                 | OwnRoute::Trace(_)
-                | OwnRoute::RegistrationTraces(_) => "GET",
+                | OwnRoute::RegistrationTraces(_)
+                | OwnRoute::HubEvents(_) => "GET",
             }),
             Route::Service(_) | Route::Control(_) => None,
         }
@@ -319,6 +322,7 @@ fn own(lower: &[&str], at: &dyn Fn(usize) -> String) -> Option<OwnRoute> {
         [_, "registrations", _, "traces"] => OwnRoute::RegistrationTraces(at(2)),
         [_, "registrations", _, "inspection"] => OwnRoute::Inspection(at(2)),
         [_, "enrollments", "import"] => OwnRoute::Import,
+        [_, "hubs", _, "events"] => OwnRoute::HubEvents(at(2)),
         _ => return None,
     };
     Some(route)

@@ -80,7 +80,7 @@ pub const CHECKS: &[Check] = &[
         "Compare both with what the SDKs send: docs/protocol/hub-api.md §2.1; ids are told by case.",
     ),
     check(
-        "hub.unknown",
+        "hub.host",
         "The user name names a hub that this server does not have.",
         "Connect to the assigned hub, by the name that the registration gave.",
     ),
@@ -88,6 +88,11 @@ pub const CHECKS: &[Check] = &[
         "hub.credential",
         "The hub has no such device or module, it is disabled, or its proof is not what the hub asks for; the trace says which.",
         "`landfall hub device show ID` tells what the hub asks for. A provisioned device connects with the credential that it registered with.",
+    ),
+    check(
+        "hub.message_size",
+        "A device sent a message of more than 256 KB.",
+        "Send less at once, or in several messages.",
     ),
     check(
         "hub.topic",

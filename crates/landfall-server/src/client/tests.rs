@@ -67,8 +67,8 @@ async fn responder(authority: &Authority, name: &str) -> u16 {
                 continue;
             };
             let shown = stream.get_ref().1.peer_certificates().is_some();
-            let service = hyper::service::service_fn(
-                move |request: http::Request<hyper::body::Incoming>| async move {
+            let service =
+                hyper::service::service_fn(move |request: http::Request<Incoming>| async move {
                     let host = request.headers()[HOST].to_str().expect("text").to_owned();
                     let target = request.uri().to_string();
                     let body = request
@@ -84,8 +84,7 @@ async fn responder(authority: &Authority, name: &str) -> u16 {
                     Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(
                         text,
                     ))))
-                },
-            );
+                });
             tokio::spawn(
                 hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service),

@@ -23,7 +23,7 @@ pub use self::server_file::ServerFile;
 use super::outcome::{Exit, Failure};
 use super::transfer::caller::Caller;
 use crate::client::tls::{Trust, settings};
-use crate::client::{Client, Endpoint};
+use crate::client::{Client, Coming, Endpoint, PATIENCE};
 use crate::control_names::{RESOURCE_GROUP, SUBSCRIPTION};
 use crate::time::SystemClock;
 
@@ -86,6 +86,27 @@ pub struct Session {
 }
 
 impl Session {
+    /// The same for calls that the server answers after `wait` at the latest.
+    pub fn patient(mut self, wait: Duration) -> Self {
+        self.client = self.client.with_limit(PATIENCE + wait);
+        self
+    }
+
+    /// Sends a request whose reply is read while it comes.
+    pub async fn follow(&self, request: Request) -> Result<Coming, Failure> {
+        match self.client.follow(request).await? {
+            Ok(coming) => Ok(coming),
+            Err(refusal) => match read(&refusal) {
+                Err(error) => Err(error.into()),
+                Ok(_) => Err(Failure::new(
+                    Exit::Refused,
+                    format!("the server answered {}", refusal.status),
+                    "see the server's log",
+                )),
+            },
+        }
+    }
+
     /// Sends a request and reads its JSON.
     pub async fn call(&mut self, request: Request) -> Result<Json, Failure> {
         Ok(read(&self.reply(request).await?)?)

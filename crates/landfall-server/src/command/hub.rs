@@ -1,12 +1,15 @@
 //! `landfall hub`: devices and twins of a hub, through the hub API.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use landfall_wire::client::hub;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::connect::{Connect, Session};
+use super::monitor::Monitor;
 use super::outcome::Failure;
-use super::print;
+use super::{print, record};
 
 const LIST: [print::Column; 6] = [
     ("DEVICE ID", "/deviceId"),
@@ -47,7 +50,7 @@ const SHEET: [print::Column; 13] = [
     ("Etag", "/etag"),
 ];
 
-/// Devices and twins of a hub.
+/// Devices, twins and methods of a hub.
 #[derive(Args)]
 pub struct HubCommand {
     /// Where to call.
@@ -67,6 +70,15 @@ pub enum Subject {
     /// Device twins
     #[command(subcommand, after_help = "Example:\n  landfall hub twin show dev1")]
     Twin(TwinAction),
+    /// Direct methods of connected devices
+    #[command(
+        subcommand,
+        after_help = "Example:\n  landfall hub method invoke dev1 --method-name reboot"
+    )]
+    Method(MethodAction),
+    /// Follow what devices send and what becomes of them, as it comes
+    #[command(after_help = "Example:\n  landfall hub monitor --device-id dev1")]
+    Monitor(Monitor),
 }
 
 /// What to do with device identities.
@@ -93,6 +105,72 @@ pub enum TwinAction {
     /// Show the twin of a device, as the JSON document that it is
     #[command(after_help = "Example:\n  landfall hub twin show dev1")]
     Show(DeviceId),
+    /// Change the twin of a device: what is given is merged into it, null deletes
+    #[command(
+        after_help = "Example:\n  landfall hub twin update dev1 --desired '{\"interval\": 5}' --tags '{\"site\": null}'"
+    )]
+    Update(UpdateTwin),
+}
+
+/// What to do with methods.
+#[derive(Subcommand)]
+pub enum MethodAction {
+    /// Call a method of a device or module, and print its status and answer
+    #[command(
+        after_help = "Example:\n  landfall hub method invoke dev1 --method-name reboot --payload '{\"in\": 3}'"
+    )]
+    Invoke(Invoke),
+}
+
+/// Options of `twin update`.
+#[derive(Args)]
+pub struct UpdateTwin {
+    #[command(flatten)]
+    id: DeviceId,
+    /// Changes of the desired properties: JSON, or @FILE
+    #[arg(long, value_name = "JSON", required_unless_present = "tags")]
+    desired: Option<String>,
+    /// Changes of the tags: JSON, or @FILE
+    #[arg(long, value_name = "JSON")]
+    tags: Option<String>,
+}
+
+/// Options of `method invoke`.
+#[derive(Args)]
+pub struct Invoke {
+    #[command(flatten)]
+    id: DeviceId,
+    /// The module that carries it out; the device itself when absent
+    #[arg(long, short = 'm', value_name = "ID")]
+    module_id: Option<String>,
+    /// Name of the method
+    #[arg(long, visible_alias = "mn", value_name = "NAME")]
+    method_name: String,
+    /// What it is called with: JSON, or @FILE
+    #[arg(
+        long,
+        visible_aliases = ["method-payload", "mp"],
+        value_name = "JSON",
+        default_value = "null"
+    )]
+    payload: String,
+    /// How long the answer may take, in seconds
+    #[arg(
+        long,
+        visible_alias = "to",
+        value_name = "N",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(5..=300)
+    )]
+    timeout: u64,
+    /// How long to wait for the device to connect, in seconds
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=300)
+    )]
+    connect_timeout: u64,
 }
 
 /// The device, in place or by flag.
@@ -168,6 +246,38 @@ impl HubCommand {
                     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
                     print::table(&TWINS, list, "No twins.")
                 });
+            }
+            Subject::Twin(TwinAction::Update(options)) => {
+                let mut change = json!({});
+                if let Some(tags) = &options.tags {
+                    change["tags"] = record::document(tags, "--tags")?;
+                }
+                if let Some(desired) = &options.desired {
+                    change["properties"] = json!({
+                        "desired": record::document(desired, "--desired")?,
+                    });
+                }
+                let who = &session.authorization;
+                let request = hub::change_twin(who, options.id.text(), &change);
+                let twin = session.call(request).await?;
+                print::result(true, &twin, |_| String::new());
+            }
+            Subject::Method(MethodAction::Invoke(options)) => {
+                let call = json!({
+                    "methodName": options.method_name,
+                    "payload": record::value(&options.payload, "--payload")?,
+                    "responseTimeoutInSeconds": options.timeout,
+                    "connectTimeoutInSeconds": options.connect_timeout,
+                });
+                let (id, module) = (options.id.text(), options.module_id.as_deref());
+                let request = hub::invoke_method(&session.authorization, id, module, &call);
+                let wait = Duration::from_secs(options.timeout + options.connect_timeout);
+                let answer = session.patient(wait).call(request).await?;
+                print::result(true, &answer, |_| String::new());
+            }
+            Subject::Monitor(options) => {
+                let host = connect.hub_string().await?.host().to_owned();
+                options.run(connect, &session, &host).await?;
             }
             Subject::Twin(TwinAction::Show(id)) => {
                 let request = hub::twin(&session.authorization, id.text());

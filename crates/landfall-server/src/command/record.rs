@@ -356,6 +356,16 @@ pub fn document(text: &str, flag: &str) -> Result<Json, Failure> {
     }
 }
 
+/// Reads any JSON value from a flag: the text itself, or `@FILE`.
+pub fn value(text: &str, flag: &str) -> Result<Json, Failure> {
+    serde_json::from_str(&secret(text)?).map_err(|error| {
+        Failure::usage(
+            format!("{flag} is not JSON: {error}"),
+            format!("write {flag} '{{\"name\":\"value\"}}', {flag} '\"text\"', or {flag} @FILE"),
+        )
+    })
+}
+
 /// Reads a certificate file for the service API: PEM as its text, anything else as base64 of DER.
 pub fn certificate(path: &Path) -> Result<String, Failure> {
     let bytes = file(path)?;

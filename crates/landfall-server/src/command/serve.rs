@@ -112,7 +112,8 @@ pub async fn run(options: ServeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens the doors, and says in the data folder where they are.
+/// Opens the doors, and says in the data folder where they are. Only then the server is ready: commands that
+/// waited for that find it.
 async fn announce(
     running: &mut Running,
     settings: &Settings,
@@ -120,11 +121,12 @@ async fn announce(
     identity: &ServeIdentity,
     handed: Handed,
 ) -> Result<(Doors, Arc<Announcement>), Failure> {
-    let doors = doors::open(running, settings, handed).await?;
+    let (doors, admin) = doors::open(running, settings, handed).await?;
     let announcement = Announcement::new(Arc::clone(folder), settings, &doors);
     announcement
         .write(&identity.fingerprints())
         .map_err(anyhow::Error::new)?;
+    running.listen_admin_on(admin).map_err(anyhow::Error::new)?;
     Ok((doors, Arc::new(announcement)))
 }
 

@@ -11,16 +11,18 @@ use bytes::Bytes;
 use landfall_core::clock::Timestamp;
 use landfall_core::id::{HubHostName, TrackingId};
 use landfall_core::sas::{LEEWAY, SasToken};
+use landfall_core::store::CommitError;
 use landfall_core::trace::{Finding, Stage};
 use landfall_hub::access::endpoint::{Identity, Proof, Refusal, admit};
 use landfall_hub::device::Hub;
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
+use landfall_hub::event::{EventKind, HubEvent};
 use landfall_hub::registry::Registry;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
 use landfall_wire::hub::{own_twin_json, reported_patch};
-use landfall_wire::mqtt::hub::{self as topics, Named, Published, Subscription, Unnamed};
+use landfall_wire::mqtt::hub::{self as topics, Named, Property, Published, Subscription, Unnamed};
 use landfall_wire::mqtt::provisioning;
 use landfall_wire::mqtt::session::{Connecting, Delivery, Event, Message, Refused};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,6 +32,7 @@ use super::pick;
 use crate::backend::Backend;
 use crate::connection::Link;
 use crate::connection::mqtt::{Connection, Ended};
+use crate::feed::Feed;
 use crate::relay::{Called, Push, Relay, Seated, Subscriptions};
 use crate::telemetry::{Attempt, Traces};
 use crate::time;
@@ -61,6 +64,8 @@ pub struct HubDevices<S> {
     pub backend: Backend<S>,
     /// The seats of all that are connected here.
     pub relay: Arc<Relay>,
+    /// Where what devices send goes.
+    pub feed: Feed,
     /// Where the reasons go.
     pub traces: Traces,
 }
@@ -83,6 +88,10 @@ enum Away {
     Ended(Ended),
     /// It published or subscribed to a topic that the hub does not have for it.
     Topic(String),
+    /// It sent a message that is larger than a hub takes, in bytes.
+    TooLarge(usize),
+    /// What it sent could not be kept; it was not acknowledged, and comes again.
+    NotKept(CommitError),
     /// Its token ended.
     Expired,
     /// Another connection has its place, or an operator changed or removed it.
@@ -114,11 +123,18 @@ impl<S: HubStore> HubDevices<S> {
         match self.let_in(&connecting, link).await {
             Ok((mut session, until)) => {
                 let endpoint = session.endpoint.clone();
+                let hub = session.hub.clone();
                 let present = session.resume();
+                self.tell(&hub, &endpoint, EventKind::DeviceConnected).await;
                 connection.accept(LARGEST_MESSAGE + AROUND_A_MESSAGE, present);
                 if let Err(away) = self.serve(&mut connection, session, until).await {
                     self.note(&away, &endpoint, link);
+                    if let Some(will) = connecting.will {
+                        self.publish_will(&hub, &endpoint, will).await;
+                    }
                 }
+                self.tell(&hub, &endpoint, EventKind::DeviceDisconnected)
+                    .await;
             }
             Err(turned_away) => {
                 connection.session().refuse(turned_away.refused);
@@ -261,6 +277,70 @@ impl<S: HubStore> HubDevices<S> {
         Ok(false)
     }
 
+    /// Keeps messages to the cloud, and acknowledges them once they are kept.
+    async fn keep<T>(
+        &self,
+        connection: &mut Connection<T>,
+        session: &Session,
+        messages: Vec<(Message, Vec<Property>)>,
+    ) -> Result<(), Away>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let now = self.backend.clock.now();
+        let mut events = Vec::with_capacity(messages.len());
+        let mut waiting = Vec::with_capacity(messages.len());
+        for (message, properties) in messages {
+            waiting.extend(message.packet_id);
+            events.push(event(&session.endpoint, message, properties, now)?);
+        }
+        self.feed
+            .append(&*self.backend.store, &session.hub, events)
+            .await
+            .map_err(Away::NotKept)?;
+        for packet_id in waiting {
+            connection.session().acknowledge(packet_id);
+        }
+        Ok(())
+    }
+
+    /// Publishes what a device left for the case that it goes without a word.
+    async fn publish_will(&self, hub: &HubHostName, endpoint: &Endpoint, will: Message) {
+        let Some(Published::Event(mut properties)) = topics::published(&will.topic, endpoint)
+        else {
+            return;
+        };
+        properties.push(("iothub-MessageType".to_owned(), Some("Will".to_owned())));
+        let Ok(event) = event(endpoint, will, properties, self.backend.clock.now()) else {
+            return;
+        };
+        let kept = self
+            .feed
+            .append(&*self.backend.store, hub, vec![event])
+            .await;
+        if let Err(error) = kept {
+            tracing::warn!(device = %endpoint, %error, "a will could not be kept");
+        }
+    }
+
+    /// Tells those who follow the hub what became of a device or module.
+    async fn tell(&self, hub: &HubHostName, endpoint: &Endpoint, kind: EventKind) {
+        let event = HubEvent {
+            endpoint: endpoint.clone(),
+            kind,
+            enqueued: self.backend.clock.now(),
+            properties: Vec::new(),
+            body: b"{}".to_vec(),
+        };
+        let kept = self
+            .feed
+            .append(&*self.backend.store, hub, vec![event])
+            .await;
+        if let Err(error) = kept {
+            tracing::warn!(device = %endpoint, %error, "a life-cycle event could not be kept");
+        }
+    }
+
     async fn take_message<T>(
         &self,
         connection: &mut Connection<T>,
@@ -272,6 +352,11 @@ impl<S: HubStore> HubDevices<S> {
     {
         let published = topics::published(&message.topic, &session.endpoint);
         let published = published.ok_or_else(|| Away::Topic(message.topic.to_string()))?;
+        if let Published::Event(properties) = published {
+            return self
+                .keep(connection, session, vec![(message, properties)])
+                .await;
+        }
         let now = self.backend.clock.now();
         let entropy = &*self.backend.entropy;
         let registry = Registry::new(&*self.backend.store, &session.hub, now, entropy);
@@ -292,7 +377,8 @@ impl<S: HubStore> HubDevices<S> {
                 acknowledge(connection, message.packet_id);
                 return Ok(());
             }
-            Published::Event(_) => return Err(Away::Topic(message.topic.to_string())),
+            // Kept above.
+            Published::Event(_) => return Ok(()),
         };
         acknowledge(connection, message.packet_id);
         let answer = answer.unwrap_or_else(|error| self.fault(&error, now));
@@ -330,6 +416,18 @@ impl<S: HubStore> HubDevices<S> {
                 );
                 self.trace(link, &id, &finding, "a topic that the hub does not have");
             }
+            Away::TooLarge(size) => {
+                let finding = Finding::new(
+                    "hub.message_size",
+                    format!("messages of {LARGEST_MESSAGE} bytes at most"),
+                    format!("one of {size} bytes"),
+                    "Send less at once, or in several messages.",
+                );
+                self.trace(link, &id, &finding, "a message that is too large");
+            }
+            Away::NotKept(error) => {
+                tracing::error!(%peer, device = %id, %error, "session ended: what it sent could not be kept, and was not acknowledged");
+            }
             Away::Ended(Ended::Broken(broken)) => {
                 tracing::info!(%peer, device = %id, "session ended: {broken}");
             }
@@ -361,6 +459,30 @@ impl<S: HubStore> HubDevices<S> {
         attempt.end(format!("connection closed: {outcome}"));
         self.traces.keep(attempt);
     }
+}
+
+/// A message as it is kept. The retain flag, which a hub does not act on, is told to readers.
+///
+/// Source: docs/protocol/hub-api.md §2.1 [D].
+fn event(
+    endpoint: &Endpoint,
+    message: Message,
+    mut properties: Vec<Property>,
+    now: Timestamp,
+) -> Result<HubEvent, Away> {
+    if message.payload.len() > LARGEST_MESSAGE {
+        return Err(Away::TooLarge(message.payload.len()));
+    }
+    if message.retain {
+        properties.push(("mqtt-retain".to_owned(), Some("true".to_owned())));
+    }
+    Ok(HubEvent {
+        endpoint: endpoint.clone(),
+        kind: EventKind::Telemetry,
+        enqueued: now,
+        properties,
+        body: message.payload.into(),
+    })
 }
 
 fn acknowledge<T>(connection: &mut Connection<T>, packet_id: Option<std::num::NonZeroU16>)
@@ -487,7 +609,7 @@ impl TurnedAway {
         TurnedAway {
             refused: Refused::NotAuthorized,
             finding: Finding::new(
-                "hub.unknown",
+                "hub.host",
                 "the host name of a hub of this server",
                 seen,
                 "Connect to the assigned hub, by the name that the registration gave.",

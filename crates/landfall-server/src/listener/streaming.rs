@@ -37,6 +37,11 @@ impl Arriving {
         Arriving { body, within, stop }
     }
 
+    /// The server's end, for what is written while nothing more is read.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// The next piece; `None` at the end. Nothing is lost when this is dropped before it is ready.
     ///
     /// # Errors

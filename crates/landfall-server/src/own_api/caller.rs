@@ -99,6 +99,16 @@ impl<S: HubStore> OwnApi<S> {
         request: &Request,
         host: &str,
     ) -> Result<Keeper<Hub, Permissions>, Error> {
+        self.hub_with(request, host, Permissions::ALL).await
+    }
+
+    /// The hub of this name, for the holder of the control token or of a policy that may do this on it.
+    pub(super) async fn hub_with(
+        &self,
+        request: &Request,
+        host: &str,
+        needed: Permissions,
+    ) -> Result<Keeper<Hub, Permissions>, Error> {
         let hubs = self.hubs().await?;
         let host = HubHostName::parse(host).ok();
         let hub = hubs
@@ -114,7 +124,7 @@ impl<S: HubStore> OwnApi<S> {
         }
         let hub = hub.ok_or(Error::Unauthorized)?;
         let policy = self.signer(&hub, request)?;
-        if let Some(name) = policy.permissions.lacks(Permissions::ALL) {
+        if let Some(name) = policy.permissions.lacks(needed) {
             return Err(Error::RightMissing(name));
         }
         let (rights, name) = (policy.permissions, policy.name.clone());

@@ -23,6 +23,7 @@ use landfall_server::backend::Backend;
 use landfall_server::device_api::DeviceApi;
 use landfall_server::device_api::https::LARGEST_BODY;
 use landfall_server::faces::AllFaces;
+use landfall_server::feed::Feed;
 use landfall_server::founding::{self, Names};
 use landfall_server::hub_api::mqtt::HubDevices;
 use landfall_server::listener::Faces as _;
@@ -111,6 +112,7 @@ impl House {
             hub: HubDevices {
                 backend: backend.clone(),
                 relay: Arc::default(),
+                feed: Feed::default(),
                 traces: traces.clone(),
             },
             device: DeviceApi {
@@ -128,6 +130,7 @@ impl House {
                 embedded,
                 changing: tokio::sync::Mutex::new(()),
                 changes: Changes::default(),
+                feed: Feed::default(),
             },
             control_token: token.clone(),
         };

@@ -3,7 +3,7 @@
 //! Source: docs/protocol/hub-api.md §1.2.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Authorization, Draft, Pages};
 use crate::message::Request;
@@ -27,6 +27,28 @@ pub fn device(authorization: &Authorization, id: &str) -> Request {
 /// Reads a device's twin.
 pub fn twin(authorization: &Authorization, id: &str) -> Request {
     draft(Method::GET, &["twins", id], authorization).done()
+}
+
+/// Changes a device's twin: what stands in `change` is merged into it, null deletes.
+pub fn change_twin(authorization: &Authorization, id: &str, change: &Json) -> Request {
+    draft(Method::PATCH, &["twins", id], authorization)
+        .if_match(Some("*"))
+        .json(change)
+        .done()
+}
+
+/// Lets a device, or one of its modules, carry out a method.
+pub fn invoke_method(
+    authorization: &Authorization,
+    id: &str,
+    module: Option<&str>,
+    call: &Json,
+) -> Request {
+    let path: &[&str] = match module {
+        None => &["twins", id, "methods"],
+        Some(module) => &["twins", id, "modules", module, "methods"],
+    };
+    draft(Method::POST, path, authorization).json(call).done()
 }
 
 /// Removes a device identity, in whatever state it is.
@@ -68,6 +90,18 @@ mod tests {
         for (request, wanted) in [
             (device(&who, "$edge/1"), HubRoute::Device("$edge/1".into())),
             (twin(&who, "Dev 1"), HubRoute::Twin("Dev 1".into())),
+            (
+                change_twin(&who, "d", &json!({})),
+                HubRoute::Twin("d".into()),
+            ),
+            (
+                invoke_method(&who, "d", None, &json!({})),
+                HubRoute::Method("d".into(), None),
+            ),
+            (
+                invoke_method(&who, "d", Some("$m"), &json!({})),
+                HubRoute::Method("d".into(), Some("$m".into())),
+            ),
             (delete_devices(&who, &["a", "b"]), HubRoute::Devices),
             (
                 query(&who, "SELECT * FROM devices", &pages),

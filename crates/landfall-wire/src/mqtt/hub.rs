@@ -239,7 +239,7 @@ mod tests {
             user_name: Some(user_name.to_owned()),
             password: None,
             clean_session: false,
-            will_topic: None,
+            will: None,
         })
     }
 

@@ -86,7 +86,7 @@ pub fn named(connecting: &Connecting) -> Result<Named, Unnamed> {
     if !connecting.client_id.eq_ignore_ascii_case(id) {
         return Err(Unnamed::ClientId);
     }
-    if connecting.will_topic.is_some() {
+    if connecting.will.is_some() {
         return Err(Unnamed::Will);
     }
     Ok(Named {
@@ -174,7 +174,7 @@ mod tests {
             user_name: Some(user_name.to_owned()),
             password: None,
             clean_session: true,
-            will_topic: None,
+            will: None,
         }
     }
 
@@ -255,7 +255,12 @@ mod tests {
             assert_eq!(refusal.refusal(), refused, "{user_name} {client_id}");
         }
         let mut testator = connecting(&format!("0ne1/registrations/d/{version}"), "d");
-        testator.will_topic = Some("$dps/registrations/res/200/?$rid=1".to_owned());
+        testator.will = Some(crate::mqtt::session::Message {
+            topic: "$dps/registrations/res/200/?$rid=1".into(),
+            payload: bytes::Bytes::new(),
+            packet_id: None,
+            retain: false,
+        });
         assert_eq!(named(&testator), Err(Unnamed::Will));
     }
 

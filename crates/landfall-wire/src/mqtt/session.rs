@@ -44,8 +44,8 @@ pub struct Connecting {
     pub password: Option<Bytes>,
     /// Whether nothing of earlier connections is to be kept.
     pub clean_session: bool,
-    /// The topic of its will, when it leaves one.
-    pub will_topic: Option<String>,
+    /// What is to be published for it when it goes without a word.
+    pub will: Option<Message>,
 }
 
 impl std::fmt::Debug for Connecting {
@@ -63,6 +63,8 @@ pub struct Message {
     pub payload: Bytes,
     /// What to acknowledge, when the peer waits for that.
     pub packet_id: Option<NonZeroU16>,
+    /// Whether it asks for the message to be kept for whoever subscribes later.
+    pub retain: bool,
 }
 
 impl std::fmt::Debug for Message {
@@ -391,13 +393,20 @@ impl Session {
             ));
         }
         let text = |text: ByteString| without_nul(text).map(String::from);
-        let will = connect.last_will.map(|will| text(will.topic)).transpose()?;
+        let will = connect.last_will.map(|will| {
+            Ok(Message {
+                topic: topic(will.topic)?,
+                payload: will.message,
+                packet_id: None,
+                retain: will.retain,
+            })
+        });
         let connecting = Connecting {
             client_id: text(connect.client_id)?,
             user_name: connect.username.map(text).transpose()?,
             password: connect.password,
             clean_session: connect.clean_session,
-            will_topic: will,
+            will: will.transpose()?,
         };
         self.silence = match connect.keep_alive {
             0 => LONGEST_SILENCE,
@@ -415,16 +424,21 @@ fn message(publish: Publish) -> Result<Message, Broken> {
     if publish.qos == QoS::ExactlyOnce {
         return Err(Broken::Unexpected("a message of QoS 2"));
     }
-    if publish.topic.contains(['+', '#', '\0']) {
+    Ok(Message {
+        topic: topic(publish.topic)?,
+        payload: publish.payload,
+        packet_id: publish.packet_id,
+        retain: publish.retain,
+    })
+}
+
+fn topic(topic: ByteString) -> Result<ByteString, Broken> {
+    if topic.contains(['+', '#', '\0']) {
         return Err(Broken::Malformed(
             "a message's topic has a wildcard or NUL".to_owned(),
         ));
     }
-    Ok(Message {
-        topic: publish.topic,
-        payload: publish.payload,
-        packet_id: publish.packet_id,
-    })
+    Ok(topic)
 }
 
 fn without_nul(text: ByteString) -> Result<ByteString, Broken> {

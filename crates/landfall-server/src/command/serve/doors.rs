@@ -20,15 +20,16 @@ pub struct Doors {
     pub admin: SocketAddr,
 }
 
-/// Opens all of them.
+/// Opens all of them but the last: health and readiness answer from the socket that is given back, once
+/// whoever asks for them finds the server.
 ///
 /// # Errors
 /// [`Failure`] naming the address that cannot be served.
 pub async fn open(
-    running: &mut Running,
+    running: &Running,
     settings: &Settings,
     handed: Handed,
-) -> Result<Doors, Failure> {
+) -> Result<(Doors, TcpListener), Failure> {
     let mut https = Vec::new();
     if handed.https.is_empty() {
         for address in &settings.https.listen {
@@ -54,12 +55,13 @@ pub async fn open(
                     "say ListenStream=127.0.0.1:9080 in the socket unit of the name admin",
                 ));
             }
-            running.listen_admin_on(socket)
+            Ok(socket)
         }
-        None => running.listen_admin(settings.admin_listen).await,
+        None => TcpListener::bind(settings.admin_listen).await,
     };
-    let admin = admin.map_err(|error| refused(settings.admin_listen, &error))?;
-    Ok(Doors { https, admin })
+    let socket = admin.map_err(|error| refused(settings.admin_listen, &error))?;
+    let admin = socket.local_addr().map_err(anyhow::Error::new)?;
+    Ok((Doors { https, admin }, socket))
 }
 
 async fn opened(running: &Running, socket: TcpListener) -> Result<SocketAddr, Failure> {

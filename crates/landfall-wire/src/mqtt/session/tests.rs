@@ -440,10 +440,8 @@ fn a_will_is_seen_and_a_farewell_is_the_end() {
     let Ok(Some(Event::Connect(connecting))) = peer.sends(with_will.into(), 0) else {
         panic!("a CONNECT");
     };
-    assert_eq!(
-        connecting.will_topic.as_deref(),
-        Some("devices/d/messages/events/")
-    );
+    let will = connecting.will.expect("a will");
+    assert_eq!(&*will.topic, "devices/d/messages/events/");
     peer.session.accept(LARGEST, false, Duration::ZERO);
     assert_eq!(
         peer.sends(Packet::Disconnect, 1),
