@@ -202,7 +202,7 @@ client.close()
 # A head that cannot be read names no face.
 with socket.create_connection((dev["host"], dev["httpsPort"])) as plain, ssl.create_default_context(
         cafile=dev["caFile"]).wrap_socket(plain, server_hostname=dev["host"]) as garbled:
-    garbled.sendall(b"\x01\x02 / HTTP/1.1\r\n\r\n")
+    garbled.sendall(b"GE\x01T / HTTP/1.1\r\n\r\n")
     assert garbled.recv(4096).startswith(b"HTTP/1.1 400 ")
 moved("a head that cannot be read", {http("none", "other", 400): 1}, ["landfall_http"])
 
