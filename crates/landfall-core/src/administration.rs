@@ -116,7 +116,10 @@ fn refused(error: CommitError, what: &str, absent: Error) -> Error {
     match error {
         CommitError::Exists(_) => Error::Exists(what.to_owned()),
         CommitError::Absent(_) => absent,
-        CommitError::Changed(_) => Error::PreconditionFailed(what.to_owned()),
+        // No write of a provisioning service is refused as full.
+        CommitError::Changed(_) | CommitError::Full(_) => {
+            Error::PreconditionFailed(what.to_owned())
+        }
         CommitError::Unavailable(_) => Error::Unavailable(STORE_WAIT),
     }
 }

@@ -137,6 +137,9 @@ pub enum CommitError {
     /// A record is in another state.
     #[error("{0} has changed")]
     Changed(String),
+    /// There is no room for another record.
+    #[error("{0} is full")]
+    Full(String),
     /// The store cannot write now; nothing of the change happened.
     #[error("the store cannot write now: {0}")]
     Unavailable(String),

@@ -11,7 +11,7 @@ use landfall_core::document::Document;
 use landfall_core::id::{DeviceId, Etag, ModuleId};
 use landfall_core::secret::KeyPair;
 
-use crate::device::{Device, DeviceAuthentication, Hub, Module};
+use crate::device::{Device, DeviceAuthentication, Hub, Module, Presence};
 use crate::policy::HubPolicy;
 use crate::twin::{Twin, TwinSection};
 
@@ -68,6 +68,7 @@ impl HubRecord {
         let mut device = device.clone();
         hide_keys(&mut device.authentication);
         bound(&mut device.twin);
+        device.presence = Presence::default();
         device.revision = 0;
         Record::Hub(HubRecord::Device(Box::new(device)))
     }
@@ -76,6 +77,7 @@ impl HubRecord {
         let mut module = module.clone();
         hide_keys(&mut module.authentication);
         bound(&mut module.twin);
+        module.presence = Presence::default();
         module.revision = 0;
         Record::Hub(HubRecord::Module(Box::new(module)))
     }
@@ -141,6 +143,7 @@ pub fn of_device(before: Option<&Device>, after: Option<&Device>) -> Vec<Named<H
     let same = before.zip(after).is_some_and(|(before, after)| {
         let before = Device {
             twin: after.twin.clone(),
+            presence: after.presence,
             revision: after.revision,
             ..before.clone()
         };
@@ -167,6 +170,7 @@ pub fn of_module(before: Option<&Module>, after: Option<&Module>) -> Vec<Named<H
     let same = before.zip(after).is_some_and(|(before, after)| {
         let before = Module {
             twin: after.twin.clone(),
+            presence: after.presence,
             revision: after.revision,
             ..before.clone()
         };

@@ -8,8 +8,10 @@ mod bulk;
 mod devices;
 mod events;
 mod hubs;
+mod messages;
 mod modules;
 mod placement;
+mod sessions;
 mod twins;
 
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub async fn session_suite<S: HubStore>(
         house("more-events.conformance.hub").await,
     );
     events::run(&here, &there).await;
+    messages::run(&house("messages.conformance.hub").await).await;
+    sessions::run(&house("sessions.conformance.hub").await).await;
 }
 
 /// A hub of one part of the suite.

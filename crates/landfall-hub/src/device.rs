@@ -52,6 +52,8 @@ pub struct Device {
     pub parent_scopes: Vec<String>,
     /// Its twin.
     pub twin: Twin,
+    /// Its connection and its messages, as they were when the record was read.
+    pub presence: Presence,
     /// When it was made.
     pub created: Timestamp,
     /// Grows with every write of the record, identity or twin, and never comes back with the name:
@@ -76,10 +78,38 @@ pub struct Module {
     pub authentication: DeviceAuthentication,
     /// Its twin.
     pub twin: Twin,
+    /// As a device's: [`Device::presence`].
+    pub presence: Presence,
     /// When it was made.
     pub created: Timestamp,
     /// As a device's: [`Device::revision`].
     pub revision: i64,
+}
+
+/// What is known of a device or module besides its record. It is read with the record; putting the record
+/// changes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Whether it has a session.
+    pub connected: bool,
+    /// When it last got or lost one; never before the first.
+    pub connected_changed: Timestamp,
+    /// When it was last heard of.
+    pub last_activity: Timestamp,
+    /// How many messages wait for it.
+    pub messages: u64,
+}
+
+impl Default for Presence {
+    /// Of an endpoint that was never there.
+    fn default() -> Self {
+        Presence {
+            connected: false,
+            connected_changed: Timestamp::NEVER,
+            last_activity: Timestamp::NEVER,
+            messages: 0,
+        }
+    }
 }
 
 /// Whether a device may connect.

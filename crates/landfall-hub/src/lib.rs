@@ -13,6 +13,8 @@ pub mod device;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod kept_session;
+pub mod message;
 pub mod policies;
 pub mod policy;
 pub mod query;

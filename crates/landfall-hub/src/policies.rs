@@ -107,7 +107,7 @@ impl<S: HubStore> HubPolicies<'_, S> {
         match outcome {
             Some(Ok(())) => {}
             Some(Err(CommitError::Absent(_))) => return Err(Error::OtherNotFound(what)),
-            Some(Err(CommitError::Exists(_) | CommitError::Changed(_))) => {
+            Some(Err(CommitError::Exists(_) | CommitError::Changed(_) | CommitError::Full(_))) => {
                 return Err(Error::PreconditionFailed(what));
             }
             Some(Err(CommitError::Unavailable(_))) | None => {

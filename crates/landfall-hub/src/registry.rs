@@ -111,9 +111,12 @@ impl<'a, S: HubStore> Registry<'a, S> {
         match self.commit(plan.writes).await {
             Ok(()) => Ok(Some(plan.result)),
             Err(CommitError::Unavailable(cause)) => Err(HubError::Unavailable(cause)),
-            Err(CommitError::Exists(_) | CommitError::Absent(_) | CommitError::Changed(_)) => {
-                Ok(None)
-            }
+            Err(
+                CommitError::Exists(_)
+                | CommitError::Absent(_)
+                | CommitError::Changed(_)
+                | CommitError::Full(_),
+            ) => Ok(None),
         }
     }
 }

@@ -6,11 +6,14 @@ use std::future::Future;
 use landfall_core::clock::Timestamp;
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_core::query::IndexedTerm;
-use landfall_core::store::{ReadError, Store};
+use landfall_core::store::{Change, CommitError, ReadError, Store};
 
 use crate::audit::HubRecord;
 use crate::device::{Device, Hub, Module};
+use crate::endpoint::Endpoint;
 use crate::event::{EventEnds, EventLimit, HubEvent, KeptEvent};
+use crate::kept_session::{KeptSession, KeptSubscription, NewSession, Opened};
+use crate::message::CloudMessage;
 
 /// What a hub write expects of the record it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,39 @@ pub enum HubWrite {
     /// Keep an event, under the hub's next sequence number. Refused when the hub is not there; whether
     /// its endpoint is there does not count.
     AppendEvent(HubHostName, Box<HubEvent>),
+    /// Queue a message for an endpoint, under the hub's next number, whatever number it bears; gives
+    /// [`HubAnswer::Enqueued`]. Refused when the endpoint is not there, and as [`CommitError::Full`] when
+    /// [`MOST_QUEUED`](crate::message::MOST_QUEUED) wait for it when this one is enqueued.
+    Enqueue(HubHostName, Endpoint, Box<CloudMessage>),
+    /// Take a message out of the queue of an endpoint, which has it now. One that is not there is done.
+    Complete(HubHostName, Endpoint, i64),
+    /// Take a message out of the queue of an endpoint, which does not want it. One that is not there is done.
+    Reject(HubHostName, Endpoint, i64),
+    /// Count a delivery of a message. One that is not there is done.
+    Delivered(HubHostName, Endpoint, i64),
+    /// Empty the queue of an endpoint; gives [`HubAnswer::Purged`] with how many waited at this time.
+    Purge(HubHostName, Endpoint, Timestamp),
+    /// Begin a session of an endpoint, on this server, under the next epoch; gives [`HubAnswer::Opened`]. The
+    /// session before it has ended by that. Refused when the endpoint is not there.
+    OpenSession(HubHostName, Endpoint, NewSession),
+    /// Keep what the session with this epoch subscribed to, in place of what it had. Refused as
+    /// [`CommitError::Changed`] when it is not the latest, as [`CommitError::Absent`] when there is none.
+    KeepSubscriptions(HubHostName, Endpoint, i64, Vec<KeptSubscription>),
+    /// Note that the endpoint of the session with this epoch was heard of. Refused likewise.
+    NoteActivity(HubHostName, Endpoint, i64, Timestamp),
+    /// End the session with this epoch; one that has ended stays as it is. Refused likewise.
+    CloseSession(HubHostName, Endpoint, i64, Timestamp),
+}
+
+/// What a hub write gives besides being carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubAnswer {
+    /// The number that a message got.
+    Enqueued(i64),
+    /// How many waiting messages went.
+    Purged(usize),
+    /// What a new session is told.
+    Opened(Opened),
 }
 
 /// How many devices a hub has.
@@ -69,8 +105,15 @@ pub struct HubSelection {
     pub limit: usize,
 }
 
-/// Reads of hub records.
+/// Reads of hub records, and writes that give something.
 pub trait HubStore: Store<HubWrite = HubWrite, HubRecord = HubRecord> {
+    /// Carries out one change as [`Store::commit`] does, and gives what those of its hub writes gave that give
+    /// something, in their order.
+    fn carry_out(
+        &self,
+        change: Change<HubWrite>,
+    ) -> impl Future<Output = Result<Vec<HubAnswer>, CommitError>> + Send;
+
     /// All embedded hubs, by name.
     fn hubs(&self) -> impl Future<Output = Result<Vec<Hub>, ReadError>> + Send;
 
@@ -134,6 +177,49 @@ pub trait HubStore: Store<HubWrite = HubWrite, HubRecord = HubRecord> {
         &self,
         hub: &HubHostName,
     ) -> impl Future<Output = Result<EventEnds, ReadError>> + Send;
+
+    /// The name of this server among those that share the database, as sessions bear it; empty where there is only
+    /// one.
+    fn node(&self) -> String;
+
+    /// The latest session of an endpoint; none before the first.
+    fn session(
+        &self,
+        hub: &HubHostName,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = Result<Option<KeptSession>, ReadError>> + Send;
+
+    /// How many devices of a hub have a session, without modules.
+    fn connected_devices(
+        &self,
+        hub: &HubHostName,
+    ) -> impl Future<Output = Result<u64, ReadError>> + Send;
+
+    /// Ends sessions whose server has not been heard of for as long as a lease lasts, at most `limit`, and keeps the event of
+    /// each; gives how many. A later epoch stands behind each, so that their server writes nothing for them any more.
+    fn close_lost_sessions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
+
+    /// The messages that wait for an endpoint at `now`, from the first after a number on, in order.
+    fn messages(
+        &self,
+        hub: &HubHostName,
+        endpoint: &Endpoint,
+        after: i64,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<CloudMessage>, ReadError>> + Send;
+
+    /// Drops messages of all hubs that wait no longer at `now`, at most `limit` of those that expired and as
+    /// many of those that were delivered too often; gives how many went.
+    fn purge_messages(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
     /// Drops the oldest events of every hub: those of before `before`, and all but the newest `most`. A
     /// younger one that stands before an old one goes with it, so that what is left has no gaps. Of each hub at most

@@ -117,7 +117,10 @@ pub async fn found_by<S: HubStore>(
             Ok((service, hub))
         }
         Some(Err(
-            CommitError::Exists(what) | CommitError::Changed(what) | CommitError::Absent(what),
+            CommitError::Exists(what)
+            | CommitError::Changed(what)
+            | CommitError::Absent(what)
+            | CommitError::Full(what),
         )) => Err(Error::Exists(what)),
         Some(Err(CommitError::Unavailable(cause))) => {
             tracing::error!(cause, "a provisioning service could not be written");

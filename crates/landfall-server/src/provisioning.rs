@@ -257,7 +257,10 @@ where
                 Ok(Recorded::Done)
             }
             Some(Err(
-                CommitError::Exists(_) | CommitError::Absent(_) | CommitError::Changed(_),
+                CommitError::Exists(_)
+                | CommitError::Absent(_)
+                | CommitError::Changed(_)
+                | CommitError::Full(_),
             )) => Ok(Recorded::Again),
             Some(Err(CommitError::Unavailable(cause))) => {
                 Err(unavailable(Stage::Record, &cause, attempt))

@@ -1,5 +1,6 @@
 //! What runs beside the requests: continues operations that a crash left unfinished, of this server or of
-//! one that shared its database, and drops finished ones, audit entries and hubs' events after their time.
+//! one that shared its database, drops what is kept for a time only, and ends the sessions of servers that are
+//! gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,9 @@ pub async fn run<S, H>(
         if let Err(error) = purge(&backend, retention).await {
             tracing::warn!(%error, "what is past its time could not be dropped; trying again");
         }
+        if let Err(error) = end_lost_sessions(&backend).await {
+            tracing::warn!(%error, "sessions of servers that are gone could not be ended; trying again");
+        }
         grace = GRACE;
         tokio::select! {
             () = time::sleep(ROUND) => {}
@@ -121,19 +125,56 @@ where
     Ok(resumed)
 }
 
+/// Ends the sessions of devices on servers that are gone.
+async fn end_lost_sessions<S: HubStore>(
+    backend: &Backend<S>,
+) -> Result<(), landfall_core::store::ReadError> {
+    let mut ended = 0;
+    loop {
+        let now = backend.clock.now();
+        let more = backend.store.close_lost_sessions(now, BATCH).await?;
+        ended += more;
+        if more < BATCH {
+            break;
+        }
+    }
+    if ended > 0 {
+        tracing::info!(
+            ended,
+            "sessions of devices ended with the server they were on"
+        );
+    }
+    Ok(())
+}
+
+/// Drops what is past its time, all of it in commits that are shared.
 async fn purge<S: HubStore>(
     backend: &Backend<S>,
     retention: Retention,
 ) -> Result<(), landfall_core::store::ReadError> {
     let now = backend.clock.now();
-    let before = now.minus(retention.operations);
-    while backend.store.purge_operations(before, BATCH).await? == BATCH {}
-    let before = now.minus(retention.audit);
-    while backend.store.purge_audit(before, ENTRIES).await? == ENTRIES {}
-    let before = now.minus(retention.events);
-    let most = retention.event_count;
-    while backend.store.purge_events(before, most, BATCH).await? > 0 {}
-    Ok(())
+    let store = &backend.store;
+    let operations = async {
+        let before = now.minus(retention.operations);
+        while store.purge_operations(before, BATCH).await? == BATCH {}
+        Ok(())
+    };
+    let audit = async {
+        let before = now.minus(retention.audit);
+        while store.purge_audit(before, ENTRIES).await? == ENTRIES {}
+        Ok(())
+    };
+    let messages = async {
+        while store.purge_messages(now, BATCH).await? >= BATCH {}
+        Ok(())
+    };
+    let events = async {
+        let (before, most) = (now.minus(retention.events), retention.event_count);
+        while store.purge_events(before, most, BATCH).await? >= BATCH {}
+        Ok(())
+    };
+    let ended = tokio::join!(operations, audit, messages, events);
+    ended.0.and(ended.1).and(ended.2).and(ended.3)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
-use crate::{audit, enrollments, events, lease, operations, traces};
+use crate::{audit, enrollments, events, lease, messages, operations, sessions, traces};
 
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
@@ -387,12 +387,19 @@ fn unsaid(fault: &Fault) -> Fault {
 /// What undid the whole group.
 fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outcome, Fault> {
     let outcome = session.whole_or_not_at_all(|| match request {
-        Request::Change(change, _) => apply::change(session, sealer, change).map(|()| Done::All),
+        Request::Change(change, _) => apply::change(session, sealer, change).map(|_| Done::All),
         Request::Many(many, _) => enrollments::put_many(session, sealer, many).map(Done::Each),
         Request::Ready(now, _) => apply::sign_of_life(session, *now).map(|()| Done::All),
         Request::Continue(limit, _) => lease::unfinished(session, sealer, *limit).map(Done::Found),
         Request::Purge { before, limit, .. } => {
             operations::purge(session, *before, *limit).map(Done::Removed)
+        }
+        Request::Ask(change, _) => apply::change(session, sealer, change).map(Done::Gave),
+        Request::CloseLost { now, limit, .. } => {
+            sessions::close_lost(session, *now, *limit).map(Done::Removed)
+        }
+        Request::PurgeMessages { now, limit, .. } => {
+            messages::purge(session, *now, *limit).map(Done::Removed)
         }
         Request::PurgeEvents {
             before,

@@ -1,109 +1,30 @@
-//! Devices and modules of embedded hubs: rows, reads and writes, with the path table of tags.
+//! Devices and modules of embedded hubs: rows, reads and writes, with the path table of tags. What is read with
+//! them besides (`presence`) is written elsewhere.
 
+mod presence;
+mod read;
 mod record;
 mod selection;
 
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_hub::device::{Device, Module};
-use landfall_hub::store::{HubExpect, HubSelection};
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::store::HubExpect;
 
+pub(crate) use self::read::{device, devices, module, modules, modules_of};
 use self::record::{DeviceRecord, ModuleRecord};
 pub(crate) use self::record::{WholeDevice, WholeModule};
-use crate::dialect::{Fault, Read, Row, Session, Value};
+use crate::dialect::{Fault, Session, Value};
 use crate::expectation::meets_revision;
 use crate::hubs;
-use crate::record::{KeysRecord, column_word, from_text, id, open, seal, to_text};
+use crate::record::{column_word, id, seal, to_text};
 use crate::revisions;
 use crate::secret::Sealer;
+use crate::sessions;
 use crate::tags;
 
 const DEVICES: &str = "devices";
 const MODULES: &str = "modules";
-
-/// One device.
-pub(crate) fn device<'a>(hub: &'a HubHostName, id: &'a DeviceId) -> Read<'a, Device> {
-    Read::new(
-        "SELECT hub, device, revision, tags, record, secrets FROM devices
-         WHERE hub = $1 AND device = $2",
-        vec![hub.key().into(), id.as_str().into()],
-        decode_device,
-    )
-}
-
-/// A page of devices.
-pub(crate) fn devices<'a>(hub: &'a HubHostName, selection: &'a HubSelection) -> Read<'a, Device> {
-    selection::devices(
-        "d.hub, d.device, d.revision, d.tags, d.record, d.secrets",
-        hub,
-        selection,
-    )
-    .read(decode_device)
-}
-
-/// One module.
-pub(crate) fn module<'a>(
-    hub: &'a HubHostName,
-    device: &'a DeviceId,
-    id: &'a ModuleId,
-) -> Read<'a, Module> {
-    Read::new(
-        "SELECT hub, device, module, revision, tags, record, secrets FROM modules
-         WHERE hub = $1 AND device = $2 AND module = $3",
-        vec![hub.key().into(), device.as_str().into(), id.as_str().into()],
-        decode_module,
-    )
-}
-
-/// All modules of a device, by id.
-pub(crate) fn modules_of<'a>(hub: &'a HubHostName, device: &'a DeviceId) -> Read<'a, Module> {
-    Read::new(
-        "SELECT hub, device, module, revision, tags, record, secrets FROM modules
-         WHERE hub = $1 AND device = $2 ORDER BY module",
-        vec![hub.key().into(), device.as_str().into()],
-        decode_module,
-    )
-}
-
-/// A page of modules of all devices.
-pub(crate) fn modules<'a>(hub: &'a HubHostName, selection: &'a HubSelection) -> Read<'a, Module> {
-    selection::modules(
-        "d.hub, d.device, d.module, d.revision, d.tags, d.record, d.secrets",
-        hub,
-        selection,
-    )
-    .read(decode_module)
-}
-
-fn decode_device(row: &Row<'_>, sealer: &Sealer) -> Result<Device, Fault> {
-    let record: DeviceRecord = from_text(DEVICES, row.text(4)?)?;
-    let keys = keys(
-        sealer,
-        DEVICES,
-        &[row.text(0)?, row.text(1)?],
-        row.bytes(5)?,
-    )?;
-    record.read(id(row.text(1)?)?, row.integer(2)?, row.text(3)?, keys)
-}
-
-fn decode_module(row: &Row<'_>, sealer: &Sealer) -> Result<Module, Fault> {
-    let record: ModuleRecord = from_text(MODULES, row.text(5)?)?;
-    let place = [row.text(0)?, row.text(1)?, row.text(2)?];
-    let keys = keys(sealer, MODULES, &place, row.bytes(6)?)?;
-    let ids = (id(row.text(1)?)?, id(row.text(2)?)?);
-    record.read(ids, row.integer(3)?, row.text(4)?, keys)
-}
-
-fn keys(
-    sealer: &Sealer,
-    table: &str,
-    place: &[&str],
-    blob: Option<&[u8]>,
-) -> Result<Option<KeysRecord>, Fault> {
-    match blob {
-        None => Ok(None),
-        blob => open(sealer, table, place, blob).map(Some),
-    }
-}
 
 /// Revision and tags of what is there.
 pub(crate) type Standing = Option<(i64, String)>;
@@ -147,7 +68,8 @@ pub(crate) fn spoken_device(id: &DeviceId) -> String {
     format!("device '{id}'")
 }
 
-fn spoken_module(device: &DeviceId, id: &ModuleId) -> String {
+/// Names a module in errors.
+pub(crate) fn spoken_module(device: &DeviceId, id: &ModuleId) -> String {
     format!("module '{id}' of device '{device}'")
 }
 
@@ -283,6 +205,7 @@ pub(crate) fn delete_device(
     for module in module_ids(session, hub, id)? {
         delete_module(session, hub, id, &module, HubExpect::Anything)?;
     }
+    sessions::remove(session, hub, &Endpoint::device(id.clone()))?;
     session.execute(
         "DELETE FROM devices WHERE hub = $1 AND device = $2",
         &[hub.key().into(), id.as_str().into()],
@@ -318,6 +241,15 @@ pub(crate) fn delete_module(
     meets_revision(expect, revision, || spoken_module(device, id))?;
     session.execute(
         "DELETE FROM modules WHERE hub = $1 AND device = $2 AND module = $3",
+        &[hub.key().into(), device.as_str().into(), id.as_str().into()],
+    )?;
+    let endpoint = Endpoint {
+        device: device.clone(),
+        module: Some(id.clone()),
+    };
+    sessions::remove(session, hub, &endpoint)?;
+    session.execute(
+        "DELETE FROM hub_messages WHERE hub = $1 AND device = $2 AND module = $3",
         &[hub.key().into(), device.as_str().into(), id.as_str().into()],
     )?;
     revisions::retire(session, revision)?;

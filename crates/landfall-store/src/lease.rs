@@ -105,6 +105,16 @@ fn ended_unless(held: usize) -> Result<(), Fault> {
     if held == 1 { Ok(()) } else { Err(Fault::Ended) }
 }
 
+/// The time by the database's clock, in microseconds.
+pub(crate) fn now(session: &Session) -> Result<i64, Fault> {
+    let now = session.first(
+        "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        &[],
+        |row| row.integer(0),
+    )?;
+    Ok(now.unwrap_or_default())
+}
+
 /// The unfinished operations that are this node's to continue, oldest first: its own, and those of nodes
 /// whose lease is over, which become its own.
 pub(crate) fn unfinished(
@@ -113,12 +123,7 @@ pub(crate) fn unfinished(
     limit: usize,
 ) -> Result<Vec<Operation>, Fault> {
     let node = session.node();
-    let now = session.first(
-        "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-        &[],
-        |row| row.integer(0),
-    )?;
-    let now = now.unwrap_or_default();
+    let now = now(session)?;
     session.execute(
         "UPDATE nodes SET epoch = epoch + 1 WHERE node <> $1 AND lease_until < $2
            AND EXISTS (SELECT 1 FROM operations o WHERE o.finished = 0 AND o.node = nodes.node)",

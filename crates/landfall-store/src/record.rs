@@ -20,6 +20,7 @@ use landfall_core::registration::Substatus;
 use landfall_core::secret::{KeyPair, SymmetricKey};
 use landfall_hub::device::DeviceStatus;
 use landfall_hub::event::EventKind;
+use landfall_hub::message::Ack;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -200,6 +201,7 @@ kept_words! {
         Certificate = "certificate", Registration = "registration", Hub = "hub",
         Device = "device", Module = "module", Twin = "twin"
     }
+    Ack { None = "none", Positive = "positive", Negative = "negative", Full = "full" }
     EventKind {
         Telemetry = "telemetry", DeviceConnected = "deviceConnected",
         DeviceDisconnected = "deviceDisconnected", DeviceCreated = "deviceCreated",

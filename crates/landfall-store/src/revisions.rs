@@ -1,4 +1,4 @@
-//! Revisions of devices and modules never come back: one that is made anew begins past every
+//! Revisions of devices and modules, and epochs of their sessions, never come back: one that is made anew begins past every
 //! revision that was ever removed, so that whoever read the old one cannot write over the new one.
 //! Called by the writes of `devices`, and by `hubs` before a whole hub goes.
 
@@ -36,6 +36,7 @@ pub(crate) fn retire_hub(session: &Session, hub: &HubHostName) -> Result<(), Fau
     for sql in [
         "SELECT COALESCE(MAX(revision), 0) FROM devices WHERE hub = $1",
         "SELECT COALESCE(MAX(revision), 0) FROM modules WHERE hub = $1",
+        "SELECT COALESCE(MAX(epoch), 0) FROM hub_sessions WHERE hub = $1",
     ] {
         let highest = session.first(sql, &[hub.key().into()], |row| row.integer(0))?;
         retire(session, highest.filter(|revision| *revision > 0))?;

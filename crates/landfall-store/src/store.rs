@@ -27,6 +27,8 @@ use crate::services;
 /// Dropping it finishes what is queued in the background; [`SqlStore::close`] waits for that.
 pub struct SqlStore {
     source: Source,
+    /// The name of this run among the servers that share the database; empty where there is only one.
+    node: String,
     readers: Readers,
     services: services::Remembered,
     requests: Sender<Request>,

@@ -349,7 +349,7 @@ fn ungiven(error: CommitError) -> Result<Settled, Error> {
         CommitError::Unavailable(_) => return Err(Error::Unavailable(STORE_WAIT)),
         CommitError::Absent(_) => Error::ServiceNotFound,
         CommitError::Exists(what) => Error::Exists(what),
-        CommitError::Changed(what) => Error::PreconditionFailed(what),
+        CommitError::Changed(what) | CommitError::Full(what) => Error::PreconditionFailed(what),
     };
     Ok(refused(ImportRefusal::Rule(why)))
 }

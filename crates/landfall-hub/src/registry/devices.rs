@@ -170,7 +170,9 @@ impl<S: HubStore> Registry<'_, S> {
 /// Why a device could not be made.
 pub(super) fn creation_refused(id: &DeviceId, error: CommitError) -> HubError {
     match error {
-        CommitError::Exists(_) | CommitError::Changed(_) => HubError::DeviceExists(id.clone()),
+        CommitError::Exists(_) | CommitError::Changed(_) | CommitError::Full(_) => {
+            HubError::DeviceExists(id.clone())
+        }
         CommitError::Absent(_) => HubError::HubNotFound,
         CommitError::Unavailable(cause) => HubError::Unavailable(cause),
     }

@@ -9,7 +9,7 @@ use landfall_core::clock::{Entropy, Timestamp};
 use landfall_core::id::{DeviceId, Etag, ModuleId};
 
 use super::authentication::{AuthenticationRequest, settle};
-use crate::device::{Device, DeviceStatus, Module};
+use crate::device::{Device, DeviceStatus, Module, Presence};
 use crate::error::HubError;
 use crate::twin::{Twin, TwinContent};
 
@@ -96,6 +96,7 @@ pub fn fresh_device(
         device_scope,
         parent_scopes: request.parent_scopes.clone().unwrap_or_default(),
         twin: Twin::fresh(content, now),
+        presence: Presence::default(),
         created: now,
         // The store gives the first one.
         revision: 0,
@@ -181,6 +182,7 @@ pub fn fresh_module(
         managed_by: request.managed_by.clone(),
         authentication: settle(request.authentication.as_ref(), None, entropy)?,
         twin: Twin::fresh(content, now),
+        presence: Presence::default(),
         created: now,
         // The store gives the first one.
         revision: 0,

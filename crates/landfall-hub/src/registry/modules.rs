@@ -168,7 +168,7 @@ pub(super) fn spoken(module: &Module) -> String {
 /// Why a module could not be made.
 pub(super) fn creation_refused(request: &ModuleRequest, error: CommitError) -> HubError {
     match error {
-        CommitError::Exists(_) | CommitError::Changed(_) => {
+        CommitError::Exists(_) | CommitError::Changed(_) | CommitError::Full(_) => {
             HubError::ModuleExists(request.device_id.clone(), request.id.clone())
         }
         CommitError::Absent(_) => HubError::DeviceNotFound(request.device_id.clone()),

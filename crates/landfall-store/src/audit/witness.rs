@@ -5,6 +5,7 @@ use landfall_core::audit::difference::{
     Difference, Named, of_certificate, of_group, of_individual, of_registration, of_service,
 };
 use landfall_core::audit::{Action, Kind, Place};
+use landfall_core::clock::Timestamp;
 use landfall_core::id::{DeviceId, HubHostName, IdScope, RegistrationId};
 use landfall_core::registration::EnrollmentRef;
 use landfall_core::store::Write;
@@ -101,7 +102,7 @@ pub(super) fn of_hub_write(session: &Session, sealer: &Sealer, write: &HubWrite)
         HubWrite::DeleteHub(hub, _) => (hub, eye.hub_goes(hub)?),
         HubWrite::PutDevice(hub, device, _) => {
             let subject = Subject::of(Kind::Device, &device.id, Action::Update);
-            let read = devices::device(hub, &device.id);
+            let read = devices::device(hub, &device.id, Timestamp::NEVER);
             let told = eye.tell(subject, &read, |before| of_device(before, Some(device)));
             (hub, told?)
         }
@@ -109,21 +110,30 @@ pub(super) fn of_hub_write(session: &Session, sealer: &Sealer, write: &HubWrite)
         HubWrite::PutModule(hub, module, _) => {
             let name = module_subject(&module.device_id, &module.id);
             let subject = Subject::of(Kind::Module, &name, Action::Update);
-            let read = devices::module(hub, &module.device_id, &module.id);
+            let read = devices::module(hub, &module.device_id, &module.id, Timestamp::NEVER);
             let told = eye.tell(subject, &read, |before| of_module(before, Some(module)));
             (hub, told?)
         }
         HubWrite::DeleteModule(hub, device, id, _) => {
             let name = module_subject(device, id);
             let subject = Subject::of(Kind::Module, &name, Action::Delete);
-            let read = devices::module(hub, device, id);
+            let read = devices::module(hub, device, id, Timestamp::NEVER);
             (
                 hub,
                 eye.tell(subject, &read, |before| of_module(before, None))?,
             )
         }
-        // What happened is no change of a record.
-        HubWrite::AppendEvent(hub, _) => (hub, Vec::new()),
+        // What happens to a device, and what it is told, is no change of a record.
+        HubWrite::AppendEvent(hub, _)
+        | HubWrite::Enqueue(hub, ..)
+        | HubWrite::Complete(hub, ..)
+        | HubWrite::Reject(hub, ..)
+        | HubWrite::Delivered(hub, ..)
+        | HubWrite::Purge(hub, ..)
+        | HubWrite::OpenSession(hub, ..)
+        | HubWrite::KeepSubscriptions(hub, ..)
+        | HubWrite::NoteActivity(hub, ..)
+        | HubWrite::CloseSession(hub, ..) => (hub, Vec::new()),
     };
     Ok((Place::Hub(hub.clone()), changes))
 }
@@ -253,12 +263,12 @@ impl Eye<'_> {
         id: &DeviceId,
     ) -> Result<Vec<Named<HubRecord>>, Fault> {
         let subject = Subject::of(Kind::Device, id, Action::Delete);
-        let read = devices::device(hub, id);
+        let read = devices::device(hub, id, Timestamp::NEVER);
         let mut told = self.tell(subject, &read, |before| of_device(before, None))?;
         for module in devices::module_ids(self.session, hub, id)? {
             let name = module_subject(id, &module);
             let subject = Subject::of(Kind::Module, &name, Action::Delete);
-            let read = devices::module(hub, id, &module);
+            let read = devices::module(hub, id, &module, Timestamp::NEVER);
             told.extend(self.tell(subject, &read, |before| of_module(before, None))?);
         }
         Ok(told)

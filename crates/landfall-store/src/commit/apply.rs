@@ -2,20 +2,22 @@
 
 use landfall_core::clock::Timestamp;
 use landfall_core::store::{Change, Guard, Write};
-use landfall_hub::store::HubWrite;
+use landfall_hub::store::{HubAnswer, HubWrite};
 
 use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
 use crate::{
-    audit, certificates, devices, enrollments, events, hubs, operations, registrations, services,
+    audit, certificates, devices, enrollments, events, hubs, messages, operations, registrations,
+    services, sessions,
 };
 
-/// Holds the guards, and carries out the writes with the audit entries that an author's have. On an error the caller undoes what was written.
+/// Holds the guards, and carries out the writes with the audit entries that an author's have; gives what hub
+/// writes gave. On an error the caller undoes what was written.
 pub(super) fn change(
     session: &Session,
     sealer: &Sealer,
     change: &Change<HubWrite>,
-) -> Result<(), Fault> {
+) -> Result<Vec<HubAnswer>, Fault> {
     for guard in &change.guards {
         hold(session, guard)?;
     }
@@ -25,13 +27,14 @@ pub(super) fn change(
         }
         write(session, sealer, one)?;
     }
+    let mut answers = Vec::new();
     for one in &change.hub_writes {
         if let Some(author) = &change.author {
             audit::note_hub(session, sealer, author, one)?;
         }
-        hub_write(session, sealer, one)?;
+        answers.extend(hub_write(session, sealer, one)?);
     }
-    Ok(())
+    Ok(answers)
 }
 
 /// Writes the time, to show that writing works: a value that was there already would cost no write.
@@ -105,22 +108,54 @@ fn write(session: &Session, sealer: &Sealer, write: &Write) -> Result<(), Fault>
     outcome.map_err(|fault| fault.orphan_of(|| services::spoken(scope)))
 }
 
-fn hub_write(session: &Session, sealer: &Sealer, write: &HubWrite) -> Result<(), Fault> {
+fn hub_write(
+    session: &Session,
+    sealer: &Sealer,
+    write: &HubWrite,
+) -> Result<Option<HubAnswer>, Fault> {
     match write {
-        HubWrite::PutHub(hub, expect) => hubs::put(session, sealer, hub, *expect),
-        HubWrite::DeleteHub(hub, expect) => hubs::delete(session, hub, *expect),
+        HubWrite::PutHub(hub, expect) => hubs::put(session, sealer, hub, *expect)?,
+        HubWrite::DeleteHub(hub, expect) => hubs::delete(session, hub, *expect)?,
         HubWrite::PutDevice(hub, device, expect) => {
-            devices::put_device(session, sealer, hub, device, *expect)
+            devices::put_device(session, sealer, hub, device, *expect)?;
         }
         HubWrite::DeleteDevice(hub, id, expect) => {
-            devices::delete_device(session, hub, id, *expect)
+            devices::delete_device(session, hub, id, *expect)?;
         }
         HubWrite::PutModule(hub, module, expect) => {
-            devices::put_module(session, sealer, hub, module, *expect)
+            devices::put_module(session, sealer, hub, module, *expect)?;
         }
         HubWrite::DeleteModule(hub, device, id, expect) => {
-            devices::delete_module(session, hub, device, id, *expect)
+            devices::delete_module(session, hub, device, id, *expect)?;
         }
-        HubWrite::AppendEvent(hub, event) => events::append(session, hub, event),
+        HubWrite::AppendEvent(hub, event) => events::append(session, hub, event)?,
+        HubWrite::Enqueue(hub, endpoint, message) => {
+            let sequence = messages::enqueue(session, hub, endpoint, message)?;
+            return Ok(Some(HubAnswer::Enqueued(sequence)));
+        }
+        HubWrite::Complete(hub, endpoint, sequence) | HubWrite::Reject(hub, endpoint, sequence) => {
+            messages::remove(session, hub, endpoint, *sequence)?;
+        }
+        HubWrite::Delivered(hub, endpoint, sequence) => {
+            messages::delivered(session, hub, endpoint, *sequence)?;
+        }
+        HubWrite::OpenSession(hub, endpoint, new) => {
+            let opened = sessions::open(session, hub, endpoint, new)?;
+            return Ok(Some(HubAnswer::Opened(opened)));
+        }
+        HubWrite::KeepSubscriptions(hub, endpoint, epoch, subscriptions) => {
+            sessions::keep_subscriptions(session, hub, endpoint, *epoch, subscriptions)?;
+        }
+        HubWrite::NoteActivity(hub, endpoint, epoch, at) => {
+            sessions::note_activity(session, hub, endpoint, *epoch, *at)?;
+        }
+        HubWrite::CloseSession(hub, endpoint, epoch, at) => {
+            sessions::close(session, hub, endpoint, *epoch, *at)?;
+        }
+        HubWrite::Purge(hub, endpoint, now) => {
+            let waited = messages::clear(session, hub, endpoint, *now)?;
+            return Ok(Some(HubAnswer::Purged(waited)));
+        }
     }
+    Ok(None)
 }

@@ -4,7 +4,7 @@ use landfall_core::clock::Timestamp;
 use landfall_core::registration::operation::Operation;
 use landfall_core::store::{Change, CommitError, Guard, Write};
 use landfall_core::trace::DecisionTrace;
-use landfall_hub::store::HubWrite;
+use landfall_hub::store::{HubAnswer, HubWrite};
 use tokio::sync::oneshot::Sender;
 
 use crate::dialect::Turn;
@@ -13,10 +13,18 @@ use crate::enrollments::{Many, Outcomes};
 /// How many rows of an import touch as many pages as one registration does: several stand on a page.
 const ROWS_PER_REQUEST: usize = 16;
 
+/// How many bytes of messages add as much as one registration does.
+const BYTES_PER_REQUEST: usize = 64 * 1024;
+
 /// What the writer is asked to do, and where the answer goes.
 pub(crate) enum Request {
     /// A change.
     Change(Box<Change<HubWrite>>, Sender<Result<(), CommitError>>),
+    /// A change whose hub writes give something.
+    Ask(
+        Box<Change<HubWrite>>,
+        Sender<Result<Vec<HubAnswer>, CommitError>>,
+    ),
     /// Many enrollments that an import brings.
     Many(Box<Many>, Sender<Result<Outcomes, CommitError>>),
     /// Show that a commit is possible, by one that writes the time.
@@ -39,6 +47,24 @@ pub(crate) enum Request {
         /// All but so many of the newest.
         most: u64,
         /// Of each hub at most so many.
+        limit: usize,
+        /// How many went.
+        answer: Sender<Result<usize, CommitError>>,
+    },
+    /// End sessions of servers that are gone.
+    CloseLost {
+        /// When.
+        now: Timestamp,
+        /// At most so many.
+        limit: usize,
+        /// How many ended.
+        answer: Sender<Result<usize, CommitError>>,
+    },
+    /// Remove messages that wait no longer.
+    PurgeMessages {
+        /// When.
+        now: Timestamp,
+        /// At most so many that expired, and as many that were given up.
         limit: usize,
         /// How many went.
         answer: Sender<Result<usize, CommitError>>,
@@ -71,6 +97,8 @@ pub(crate) enum Request {
 pub(super) enum Done {
     /// All that it asked.
     All,
+    /// The same, and this is what hub writes gave.
+    Gave(Vec<HubAnswer>),
     /// So many rows went.
     Removed(usize),
     /// Of many, what came of each.
@@ -129,6 +157,12 @@ impl Request {
                     _ => Vec::new(),
                 }));
             }
+            Request::Ask(_, to) => {
+                let _ = to.send(outcome.map(|done| match done {
+                    Done::Gave(answers) => answers,
+                    _ => Vec::new(),
+                }));
+            }
             Request::Continue(_, to) => {
                 let _ = to.send(outcome.map(|done| match done {
                     Done::Found(operations) => operations,
@@ -137,6 +171,8 @@ impl Request {
             }
             Request::Purge { answer, .. }
             | Request::PurgeEvents { answer, .. }
+            | Request::PurgeMessages { answer, .. }
+            | Request::CloseLost { answer, .. }
             | Request::PurgeAudit { answer, .. } => {
                 let _ = answer.send(outcome.map(|done| match done {
                     Done::Removed(rows) => rows,
@@ -153,7 +189,7 @@ impl Request {
 /// True when a request may remove traces, so that they must be counted anew.
 pub(super) fn removes_traces(request: &Request) -> bool {
     match request {
-        Request::Change(change, _) => change
+        Request::Change(change, _) | Request::Ask(change, _) => change
             .writes
             .iter()
             .any(|write| matches!(write, Write::DeleteService(..))),
@@ -170,17 +206,21 @@ pub(super) fn proves_room(request: &Request) -> bool {
 /// too, and on their enrollments, which operators change; what operators do rests on anything.
 pub(super) fn turn(group: &[Request]) -> Turn {
     let of_devices = |request: &Request| match request {
-        Request::Change(change, _) => is_of_a_device(change),
+        Request::Change(change, _) | Request::Ask(change, _) => is_of_a_device(change),
         Request::Many(..) => false,
         _ => true,
     };
-    let has_events = |request: &Request| {
-        let change = request.change();
-        change.is_some_and(|change| change.hub_writes.iter().any(is_event))
+    let numbers = |request: &Request| match request {
+        Request::Change(change, _) | Request::Ask(change, _) => {
+            change.hub_writes.iter().any(is_numbered)
+        }
+        // Each has its event.
+        Request::CloseLost { .. } => true,
+        _ => false,
     };
     if !group.iter().all(of_devices) {
         Turn::Alone
-    } else if group.iter().any(has_events) {
+    } else if group.iter().any(numbers) {
         Turn::Numbering
     } else {
         Turn::Shared
@@ -193,6 +233,11 @@ pub(super) fn sort(group: &mut [Request]) {
     if turn(group) == Turn::Numbering {
         group.sort_by_key(|request| request.events().is_some());
     }
+}
+
+/// Whether a write takes a number of its hub.
+fn is_numbered(write: &HubWrite) -> bool {
+    matches!(write, HubWrite::AppendEvent(..) | HubWrite::Enqueue(..))
 }
 
 fn is_event(write: &HubWrite) -> bool {
@@ -211,19 +256,87 @@ fn is_of_a_device(change: &Change<HubWrite>) -> bool {
     let hub_writes = change
         .hub_writes
         .iter()
-        .all(|write| !matches!(write, HubWrite::PutHub(..) | HubWrite::DeleteHub(..)));
+        .all(|write| !rests_on_anything(write));
     change.author.is_none() && guards && writes && hub_writes
+}
+
+/// Whether a hub write changes what others rest on without writing it: a hub, or that a module is there.
+fn rests_on_anything(write: &HubWrite) -> bool {
+    matches!(
+        write,
+        HubWrite::PutHub(..) | HubWrite::DeleteHub(..) | HubWrite::DeleteModule(..)
+    )
 }
 
 /// How many requests one counts for, by what it adds to the write-ahead log.
 pub(super) fn weight(request: &Request) -> usize {
     match request {
         Request::Many(many, _) => 1 + many.len() / ROWS_PER_REQUEST,
+        Request::Change(change, _) | Request::Ask(change, _) => {
+            let bytes: usize = change.hub_writes.iter().map(body).sum();
+            1 + bytes / BYTES_PER_REQUEST
+        }
         _ => 1,
+    }
+}
+
+/// How many bytes of a message a write brings.
+fn body(write: &HubWrite) -> usize {
+    match write {
+        HubWrite::AppendEvent(_, event) => event.body.len(),
+        HubWrite::Enqueue(_, _, message) => message.body.len(),
+        _ => 0,
     }
 }
 
 /// The answer to whoever asks after the end.
 pub(crate) fn closed() -> CommitError {
     CommitError::Unavailable("the store is closed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::id::{DeviceId, HubHostName};
+    use landfall_hub::endpoint::Endpoint;
+    use landfall_hub::event::{EventKind, HubEvent};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn appending(sizes: &[usize]) -> Request {
+        let hub = HubHostName::parse("hub.example").expect("a name");
+        let writes = sizes.iter().map(|size| {
+            let event = HubEvent {
+                endpoint: Endpoint::device(DeviceId::parse("dev").expect("an id")),
+                kind: EventKind::Telemetry,
+                enqueued: Timestamp::from_unix_seconds(1),
+                properties: Vec::new(),
+                body: vec![0; *size],
+            };
+            HubWrite::AppendEvent(hub.clone(), Box::new(event))
+        });
+        let change = Change::of_hub(writes.collect());
+        Request::Change(Box::new(change), oneshot::channel().0)
+    }
+
+    #[test]
+    fn large_messages_bring_the_next_checkpoint_nearer() {
+        let weights = [&[100][..], &[256 * 1024], &[200 * 1024, 200 * 1024]];
+        let weights = weights.map(|sizes| weight(&appending(sizes)));
+        assert_eq!(weights, [1, 5, 7]);
+    }
+
+    #[test]
+    fn events_are_gathered_behind_what_else_devices_ask_and_numbered_in_turn() {
+        let opening = || Request::Ready(Timestamp::from_unix_seconds(1), oneshot::channel().0);
+        let mut group = vec![appending(&[1]), opening(), appending(&[2, 3]), opening()];
+        assert_eq!(turn(&group), Turn::Numbering);
+        sort(&mut group);
+        let events: Vec<bool> = group.iter().map(|one| one.events().is_some()).collect();
+        assert_eq!(events, [false, false, true, true]);
+        let many = group.iter().filter_map(Request::change);
+        let many: Vec<usize> = many.map(|change| change.hub_writes.len()).collect();
+        assert_eq!(many, [1, 2], "in their order");
+        assert_eq!(turn(&[opening()]), Turn::Shared);
+    }
 }

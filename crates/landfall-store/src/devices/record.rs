@@ -3,7 +3,7 @@
 use landfall_core::document::Document;
 use landfall_core::id::{DeviceId, Etag, ModuleId};
 use landfall_core::secret::KeyPair;
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
+use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module, Presence};
 use landfall_hub::twin::{Twin, TwinSection};
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +170,7 @@ impl DeviceRecord {
             device_scope: self.device_scope,
             parent_scopes: self.parent_scopes,
             twin: self.twin.read(tags),
+            presence: Presence::default(),
             created: self.created.into(),
             revision,
         })
@@ -217,6 +218,7 @@ impl ModuleRecord {
             managed_by: self.managed_by,
             authentication: self.authentication.read(keys)?,
             twin: self.twin.read(tags),
+            presence: Presence::default(),
             created: self.created.into(),
             revision,
         })

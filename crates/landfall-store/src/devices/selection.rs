@@ -9,15 +9,16 @@ use landfall_core::query::{IndexedTerm, Literal};
 use landfall_hub::device::DeviceStatus;
 use landfall_hub::store::HubSelection;
 
+use super::presence;
 use crate::dialect::Text;
 use crate::record::column_word;
 use crate::tags;
 
 /// The statement that gives `columns` of the devices that `selection` asks for.
 pub(super) fn devices<'a>(
-    columns: &str,
     hub: &'a HubHostName,
     selection: &'a HubSelection,
+    columns: impl FnOnce(&mut Text<'a>),
 ) -> Text<'a> {
     let mut text = Text::default();
     let key = drive(&mut text, columns, "devices", hub, selection);
@@ -43,9 +44,9 @@ pub(super) fn devices<'a>(
 
 /// The statement that gives `columns` of the modules that `selection` asks for.
 pub(super) fn modules<'a>(
-    columns: &str,
     hub: &'a HubHostName,
     selection: &'a HubSelection,
+    columns: impl FnOnce(&mut Text<'a>),
 ) -> Text<'a> {
     let mut text = Text::default();
     let key = drive(&mut text, columns, "modules", hub, selection);
@@ -69,18 +70,24 @@ pub(super) fn modules<'a>(
 /// Begins the statement; gives the name of the table whose keys order the answer.
 fn drive<'a>(
     text: &mut Text<'a>,
-    columns: &str,
+    columns: impl FnOnce(&mut Text<'a>),
     table: &str,
     hub: &'a HubHostName,
     selection: &'a HubSelection,
 ) -> &'static str {
     text.say("SELECT ");
-    text.say(columns);
+    columns(text);
+    let presence = match table {
+        "devices" => presence::OF_DEVICES,
+        _ => presence::OF_MODULES,
+    };
     let key = if let Some((path, value)) = selection.terms.iter().find_map(leaf) {
         text.say(" FROM twin_tags t CROSS JOIN ");
         text.say(table);
+        text.say(" d");
+        text.say(presence);
         text.bind(
-            " d WHERE d.hub = t.hub AND d.device = t.device AND t.hub = ",
+            " WHERE d.hub = t.hub AND d.device = t.device AND t.hub = ",
             hub.key(),
         );
         text.bind(" AND t.path = ", path);
@@ -89,7 +96,9 @@ fn drive<'a>(
     } else {
         text.say(" FROM ");
         text.say(table);
-        text.bind(" d WHERE d.hub = ", hub.key());
+        text.say(" d");
+        text.say(presence);
+        text.bind(" WHERE d.hub = ", hub.key());
         "d"
     };
     for term in &selection.terms {

@@ -9,11 +9,13 @@ use landfall_core::id::{
 };
 use landfall_core::query::{IndexedTerm, Literal, Path as TermPath};
 use landfall_core::store::Selection;
+use landfall_hub::endpoint::Endpoint;
 use landfall_hub::store::HubSelection;
 
 use super::*;
 use crate::{
-    audit, certificates, devices, enrollments, hubs, operations, registrations, services, traces,
+    audit, certificates, devices, enrollments, hubs, messages, migrate, operations, registrations,
+    services, sessions, traces,
 };
 
 fn plan<T>(session: &Session, read: &Read<'_, T>) -> String {
@@ -83,9 +85,7 @@ fn every_read_is_answered_from_an_index() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let session =
         Sqlite::writing(&folder.path().join("plans.db"), Durability::Disk).expect("opens");
-    session
-        .execute_script(include_str!("../../migrations/sqlite/0001_main_road.sql"))
-        .expect("a schema");
+    migrate::migrate(&session, Timestamp::from_unix_seconds(1), || Ok(())).expect("the schema");
     let scope = IdScope::parse("0neA").expect("a scope");
     let hub = HubHostName::parse("hub.example").expect("a hub");
     let registration = RegistrationId::parse("dev").expect("an id");
@@ -111,10 +111,23 @@ fn every_read_is_answered_from_an_index() {
         plan(&session, &traces::one(&tracking)),
         plan(&session, &traces::of_registration(&scope, "dev", 10)),
         plan(&session, &hubs::one(&hub)),
-        plan(&session, &devices::device(&hub, &device)),
-        plan(&session, &devices::module(&hub, &device, &module)),
-        plan(&session, &devices::modules_of(&hub, &device)),
+        plan(&session, &devices::device(&hub, &device, Timestamp::NEVER)),
+        plan(
+            &session,
+            &devices::module(&hub, &device, &module, Timestamp::NEVER),
+        ),
+        plan(
+            &session,
+            &devices::modules_of(&hub, &device, Timestamp::NEVER),
+        ),
     ];
+    let endpoint = Endpoint::device(device.clone());
+    plans.push(plan(
+        &session,
+        &messages::after(&hub, &endpoint, 5, Timestamp::NEVER, 10),
+    ));
+    plans.push(plan(&session, &sessions::one(&hub, &endpoint)));
+    plans.push(plan(&session, &sessions::connected(&hub)));
     for selection in &selections() {
         plans.push(plan(&session, &enrollments::individuals(&scope, selection)));
         plans.push(plan(&session, &enrollments::groups(&scope, selection)));
@@ -124,8 +137,14 @@ fn every_read_is_answered_from_an_index() {
         ));
     }
     for selection in &hub_selections() {
-        plans.push(plan(&session, &devices::devices(&hub, selection)));
-        plans.push(plan(&session, &devices::modules(&hub, selection)));
+        plans.push(plan(
+            &session,
+            &devices::devices(&hub, selection, Timestamp::NEVER),
+        ));
+        plans.push(plan(
+            &session,
+            &devices::modules(&hub, selection, Timestamp::NEVER),
+        ));
     }
     for plan in &plans {
         assert!(plan.contains("SEARCH"), "{plan}");
@@ -143,7 +162,10 @@ fn every_read_is_answered_from_an_index() {
         panic!("the third and fourth selections are the rare ones");
     };
     for (selection, index) in [(disabled, "devices_disabled"), (edge, "devices_edge")] {
-        let plan = plan(&session, &devices::devices(&hub, selection));
+        let plan = plan(
+            &session,
+            &devices::devices(&hub, selection, Timestamp::NEVER),
+        );
         assert!(plan.contains(index), "{plan}");
     }
 }

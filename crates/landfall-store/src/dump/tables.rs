@@ -305,6 +305,42 @@ pub(crate) const TABLES: &[Table] = &[
             fourth("body", Bytes),
         ],
     ),
+    table(
+        "hub_message_counts",
+        1,
+        &[fourth("hub", Text), fourth("newest", Integer)],
+    ),
+    table(
+        "hub_messages",
+        4,
+        &[
+            fourth("hub", Text),
+            fourth("device", Text),
+            fourth("module", Text),
+            fourth("sequence", Integer),
+            fourth("expires", Integer),
+            fourth("delivery_count", Integer),
+            fourth("record", Text),
+            fourth("body", Bytes),
+        ],
+    ),
+    table(
+        "hub_sessions",
+        3,
+        &[
+            fourth("hub", Text),
+            fourth("device", Text),
+            fourth("module", Text),
+            fourth("epoch", Integer),
+            fourth("node", Text),
+            fourth("connected", Integer),
+            fourth("clean", Integer),
+            fourth("opened", Integer),
+            fourth("changed", Integer),
+            fourth("last_activity", Integer),
+            fourth("subscriptions", Text),
+        ],
+    ),
 ];
 
 #[cfg(test)]

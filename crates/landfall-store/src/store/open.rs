@@ -17,6 +17,7 @@ use crate::dialect::{Durability, Fault, PostgresUrl, Session, Source};
 use crate::migrate::{self, MigrateError};
 use crate::observer::Observed;
 use crate::secret::{Sealer, SealingKey};
+use crate::sessions;
 
 /// What is sealed to tell whether a sealing key is the right one.
 const KEY_CHECK: &[u8] = b"the sealing key fits";
@@ -65,6 +66,7 @@ pub enum OpenError {
 /// What a store is opened with.
 struct Opening {
     source: Source,
+    node: String,
     readers: Readers,
     sealer: Arc<Sealer>,
     commits: Arc<AtomicU64>,
@@ -162,6 +164,7 @@ impl Opening {
         let readers = readers.map_err(|fault| source.unavailable(fault))?;
         Ok(Opening {
             source,
+            node: sealer.name(),
             readers,
             sealer,
             commits: Arc::default(),
@@ -172,11 +175,15 @@ impl Opening {
     /// Opens the connection that writes, and makes the database what this build needs.
     fn writer(&self, clock: &dyn Clock) -> Result<Writer, OpenError> {
         let unavailable = |fault: Fault| self.source.unavailable(fault);
-        let node = self.sealer.name();
+        let node = self.node.clone();
         let session = self.source.writing(&node).map_err(unavailable)?;
         let mut misfit = None;
         let migrated = migrate::migrate(&session, clock.now(), || {
             misfit = check_key(&session, &self.sealer)?;
+            if misfit.is_none() && !self.source.is_shared() {
+                // Whoever was connected was so to a server that is gone.
+                sessions::close_all(&session, clock.now())?;
+            }
             Ok(())
         });
         let database = || self.source.to_string();
@@ -217,6 +224,11 @@ impl Opening {
     ) -> SqlStore {
         SqlStore {
             source: self.source.clone(),
+            node: if self.source.is_shared() {
+                self.node.clone()
+            } else {
+                String::new()
+            },
             readers: self.readers.clone(),
             services: crate::services::Remembered::default(),
             requests,

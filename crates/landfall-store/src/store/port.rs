@@ -21,8 +21,11 @@ use landfall_core::store::{
 use landfall_core::trace::DecisionTrace;
 use landfall_hub::audit::HubRecord;
 use landfall_hub::device::{Device, Hub, Module};
+use landfall_hub::endpoint::Endpoint;
 use landfall_hub::event::{EventEnds, EventLimit, KeptEvent};
-use landfall_hub::store::{DeviceCounts, HubSelection, HubStore, HubWrite};
+use landfall_hub::kept_session::KeptSession;
+use landfall_hub::message::CloudMessage;
+use landfall_hub::store::{DeviceCounts, HubAnswer, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
 
 use super::SqlStore;
@@ -30,8 +33,8 @@ use crate::commit::{Request, closed};
 use crate::dialect::patience;
 use crate::enrollments::Many;
 use crate::{
-    audit, certificates, devices, enrollments, events, hubs, operations, registrations, services,
-    traces,
+    audit, certificates, devices, enrollments, events, hubs, messages, operations, registrations,
+    services, sessions, traces,
 };
 
 /// How long a caller waits for the writer, where a database elsewhere can keep it waiting: over a
@@ -282,6 +285,15 @@ impl Store for SqlStore {
 }
 
 impl HubStore for SqlStore {
+    async fn carry_out(&self, change: Change<HubWrite>) -> Result<Vec<HubAnswer>, CommitError> {
+        let asked = self.ask(|answer| Request::Ask(Box::new(change), answer));
+        if self.source.is_shared() {
+            let answered = patience::bounded(ANSWERED_WITHIN, asked).await;
+            return answered.unwrap_or_else(|| Err(late()));
+        }
+        asked.await
+    }
+
     async fn hubs(&self) -> Result<Vec<Hub>, ReadError> {
         self.all(hubs::all()).await
     }
@@ -291,7 +303,7 @@ impl HubStore for SqlStore {
     }
 
     async fn device(&self, hub: &HubHostName, id: &DeviceId) -> Result<Option<Device>, ReadError> {
-        self.one(&devices::device(hub, id)).await
+        self.one(&devices::device(hub, id, self.clock.now())).await
     }
 
     async fn devices(
@@ -299,7 +311,8 @@ impl HubStore for SqlStore {
         hub: &HubHostName,
         selection: &HubSelection,
     ) -> Result<Vec<Device>, ReadError> {
-        self.all(devices::devices(hub, selection)).await
+        self.all(devices::devices(hub, selection, self.clock.now()))
+            .await
     }
 
     async fn module(
@@ -308,7 +321,8 @@ impl HubStore for SqlStore {
         device: &DeviceId,
         id: &ModuleId,
     ) -> Result<Option<Module>, ReadError> {
-        self.one(&devices::module(hub, device, id)).await
+        self.one(&devices::module(hub, device, id, self.clock.now()))
+            .await
     }
 
     async fn modules_of(
@@ -316,7 +330,8 @@ impl HubStore for SqlStore {
         hub: &HubHostName,
         device: &DeviceId,
     ) -> Result<Vec<Module>, ReadError> {
-        self.all(devices::modules_of(hub, device)).await
+        self.all(devices::modules_of(hub, device, self.clock.now()))
+            .await
     }
 
     async fn modules(
@@ -324,7 +339,8 @@ impl HubStore for SqlStore {
         hub: &HubHostName,
         selection: &HubSelection,
     ) -> Result<Vec<Module>, ReadError> {
-        self.all(devices::modules(hub, selection)).await
+        self.all(devices::modules(hub, selection, self.clock.now()))
+            .await
     }
 
     async fn events_after(
@@ -334,6 +350,50 @@ impl HubStore for SqlStore {
         limit: EventLimit,
     ) -> Result<Vec<KeptEvent>, ReadError> {
         self.all(events::after(hub, after, limit)).await
+    }
+
+    fn node(&self) -> String {
+        self.node.clone()
+    }
+
+    async fn session(
+        &self,
+        hub: &HubHostName,
+        endpoint: &Endpoint,
+    ) -> Result<Option<KeptSession>, ReadError> {
+        self.one(&sessions::one(hub, endpoint)).await
+    }
+
+    async fn connected_devices(&self, hub: &HubHostName) -> Result<u64, ReadError> {
+        let connected = self.one(&sessions::connected(hub)).await?;
+        Ok(connected.unwrap_or(0))
+    }
+
+    async fn close_lost_sessions(&self, now: Timestamp, limit: usize) -> Result<usize, ReadError> {
+        if !self.source.is_shared() {
+            return Ok(0);
+        }
+        self.ask(|answer| Request::CloseLost { now, limit, answer })
+            .await
+            .map_err(read_error)
+    }
+
+    async fn messages(
+        &self,
+        hub: &HubHostName,
+        endpoint: &Endpoint,
+        after: i64,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CloudMessage>, ReadError> {
+        self.all(messages::after(hub, endpoint, after, now, limit))
+            .await
+    }
+
+    async fn purge_messages(&self, now: Timestamp, limit: usize) -> Result<usize, ReadError> {
+        self.ask(|answer| Request::PurgeMessages { now, limit, answer })
+            .await
+            .map_err(read_error)
     }
 
     async fn event_ends(&self, hub: &HubHostName) -> Result<EventEnds, ReadError> {

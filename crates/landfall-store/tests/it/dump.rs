@@ -21,6 +21,8 @@ use landfall_core::registration::Substatus;
 use landfall_core::registration::operation::Progress;
 use landfall_core::store::{Change, Expect, Store, Write};
 use landfall_core::trace::DecisionTrace;
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::kept_session::NewSession;
 use landfall_hub::store::{HubExpect, HubStore, HubWrite};
 use landfall_store::dump::{
     BackupError, Database, RestoreError, Restored, Rows, Traces, backup, restore,
@@ -31,7 +33,7 @@ use landfall_store::{PostgresUrl, SqlStore};
 use crate::fixture::{
     Drawn, Folder, Ticking, hub_write, sealing_key, with_service, write, write_by_operator,
 };
-use crate::hub::{device, event, hub, module};
+use crate::hub::{device, event, hub, message, module};
 use crate::postgres;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -111,6 +113,19 @@ async fn fill(store: &SqlStore) {
         HubWrite::PutHub(Box::new(hub), HubExpect::Absent),
         HubWrite::PutDevice(name.clone(), Box::new(device("dev")), HubExpect::Absent),
         HubWrite::AppendEvent(name.clone(), Box::new(event("dev"))),
+        HubWrite::Enqueue(
+            name.clone(),
+            Endpoint::device(DeviceId::parse("dev").expect("an id")),
+            Box::new(message()),
+        ),
+        HubWrite::OpenSession(
+            name.clone(),
+            Endpoint::device(DeviceId::parse("dev").expect("an id")),
+            NewSession {
+                opened: NOW,
+                clean: false,
+            },
+        ),
     ] {
         hub_write(store, one).await.expect("kept");
     }

@@ -11,11 +11,13 @@ use landfall_core::id::{DeviceId, Etag, HubHostName, ModuleId};
 use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::secret::KeyPair;
 use landfall_core::store::{Change, CommitError, Store};
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Hub, Module};
+use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Hub, Module, Presence};
 use landfall_hub::endpoint::Endpoint;
-use landfall_hub::event::{EventKind, HubEvent};
+use landfall_hub::event::{EventKind, EventLimit, HubEvent};
+use landfall_hub::kept_session::{KeptSubscription, NewSession};
+use landfall_hub::message::{Ack, CloudMessage};
 use landfall_hub::policy::default_policies;
-use landfall_hub::store::{DeviceCounts, HubExpect, HubSelection, HubStore, HubWrite};
+use landfall_hub::store::{DeviceCounts, HubAnswer, HubExpect, HubSelection, HubStore, HubWrite};
 use landfall_hub::twin::{Twin, TwinSection};
 use landfall_store::SqlStore;
 
@@ -64,6 +66,7 @@ pub(crate) fn device(id: &str) -> Device {
         device_scope: Some("ms-azure-iot-edge://x".to_owned()),
         parent_scopes: vec!["p".to_owned()],
         twin: twin(),
+        presence: Presence::default(),
         created: THEN,
         revision: 1,
     }
@@ -78,6 +81,7 @@ pub(crate) fn module(device: &str, id: &str) -> Module {
         managed_by: Some("IotEdge".to_owned()),
         authentication: DeviceAuthentication::Sas(KeyPair::draw(&Drawn, 32)),
         twin: twin(),
+        presence: Presence::default(),
         created: THEN,
         revision: 1,
     }
@@ -90,6 +94,23 @@ pub(crate) fn event(device: &str) -> HubEvent {
         enqueued: THEN,
         properties: vec![("level".to_owned(), None)],
         body: vec![0, 1, 255],
+    }
+}
+
+pub(crate) fn message() -> CloudMessage {
+    CloudMessage {
+        sequence: 0,
+        message_id: Some("m-1".to_owned()),
+        correlation_id: None,
+        user_id: None,
+        content_type: None,
+        content_encoding: None,
+        ack: Ack::Positive,
+        enqueued: THEN,
+        expires: Timestamp::from_unix_seconds(9_000_000_000),
+        delivery_count: 0,
+        properties: Vec::new(),
+        body: b"\0hello".to_vec(),
     }
 }
 
@@ -476,4 +497,64 @@ async fn events_share_commits_and_go_on_counting_after_a_restart() {
     assert_eq!(store.commit(vec![append()]).await, [Ok(())]);
     let ends = store.event_ends(&hub).await.expect("the ends");
     assert_eq!((ends.oldest, ends.newest), (641, 641));
+}
+
+#[tokio::test]
+async fn sessions_end_with_their_server_and_leave_their_subscriptions() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let hub = with_hub(&store).await;
+    for id in ["here", "away"] {
+        hub_write(&store, put(&hub, &device(id), HubExpect::Absent))
+            .await
+            .expect("kept");
+    }
+    let endpoint = |id: &str| Endpoint::device(DeviceId::parse(id).expect("an id"));
+    let open = async |store: &SqlStore, id: &str| {
+        let new = NewSession {
+            opened: THEN,
+            clean: false,
+        };
+        let open = HubWrite::OpenSession(hub.clone(), endpoint(id), new);
+        let answers = store.carry_out(Change::of_hub(vec![open])).await;
+        match answers.as_deref() {
+            Ok([HubAnswer::Opened(opened)]) => opened.clone(),
+            other => unreachable!("one session is one answer: {other:?}"),
+        }
+    };
+    let (here, away) = (open(&store, "here").await, open(&store, "away").await);
+    let filters = vec![KeptSubscription {
+        filter: "devices/here/#".to_owned(),
+        qos: 1,
+    }];
+    let keep =
+        HubWrite::KeepSubscriptions(hub.clone(), endpoint("here"), here.epoch, filters.clone());
+    hub_write(&store, keep).await.expect("kept");
+    let close = |id: &str, epoch| HubWrite::CloseSession(hub.clone(), endpoint(id), epoch, THEN);
+    hub_write(&store, close("away", away.epoch))
+        .await
+        .expect("ended");
+    // As after a crash: nobody ended the other one.
+    store.close().await;
+    let store = folder.open();
+    assert_eq!(store.connected_devices(&hub).await, Ok(0));
+    let read = store.device(&hub, &endpoint("here").device).await;
+    let presence = read.expect("reads").expect("a device").presence;
+    assert!(!presence.connected && presence.connected_changed > THEN);
+    assert_eq!(presence.last_activity, THEN, "it was not heard of since");
+    let limit = EventLimit {
+        events: 10,
+        bytes: 10_000,
+    };
+    let events = store.events_after(&hub, 0, limit).await.expect("events");
+    let told: Vec<_> = events
+        .into_iter()
+        .map(|kept| (kept.event.kind, kept.event.endpoint))
+        .collect();
+    assert_eq!(told, [(EventKind::DeviceDisconnected, endpoint("here"))]);
+    let late = hub_write(&store, close("here", here.epoch)).await;
+    assert!(matches!(late, Err(CommitError::Changed(_))), "{late:?}");
+    let next = open(&store, "here").await;
+    assert_eq!(next.subscriptions, Some(filters));
+    assert_eq!(next.displaced, None);
 }

@@ -15,14 +15,18 @@ use landfall_core::id::{IdScope, RegistrationId};
 use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::registration::operation::{Operation, Progress};
 use landfall_core::store::{Change, CommitError, Expect, Guard, Selection, Store, Write};
-use landfall_hub::event::EventLimit;
-use landfall_hub::store::{HubExpect, HubStore, HubWrite};
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::event::{EventKind, EventLimit};
+use landfall_hub::kept_session::{Displaced, NewSession};
+use landfall_hub::store::{HubAnswer, HubExpect, HubStore, HubWrite};
 use landfall_store::SqlStore;
 
 use crate::fixture::{Drawn, hub_write, with_service, write};
-use crate::hub::{event, hub};
+use crate::hub::{device, event, hub};
 use crate::observed::Recorder;
 use crate::postgres;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 async fn unfinished(store: &SqlStore) -> Vec<Operation> {
     store.unfinished_operations(100).await.expect("reads")
@@ -318,5 +322,69 @@ async fn events_of_several_servers_are_seen_in_the_order_of_their_numbers() {
         let ends = one.event_ends(&name).await.expect("the ends");
         assert_eq!((ends.oldest, ends.newest), (1, 2 * EACH));
         assert_eq!(recorder.collisions(), 0, "they take turns");
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_a_server_that_is_gone_are_ended_by_another() {
+    for server in postgres::servers() {
+        let (one, other, database) = two(&server).await;
+        let hub = hub("hub.example");
+        let name = hub.host_name.clone();
+        let put = HubWrite::PutHub(Box::new(hub), HubExpect::Absent);
+        hub_write(&one, put).await.expect("a hub");
+        let device = device("dev");
+        let endpoint = Endpoint::device(device.id.clone());
+        let put = HubWrite::PutDevice(name.clone(), Box::new(device), HubExpect::Absent);
+        hub_write(&one, put).await.expect("a device");
+        let opened = async |store: &SqlStore| {
+            let new = NewSession {
+                opened: NOW,
+                clean: false,
+            };
+            let open = HubWrite::OpenSession(name.clone(), endpoint.clone(), new);
+            let answers = store.carry_out(Change::of_hub(vec![open])).await;
+            match answers.as_deref() {
+                Ok([HubAnswer::Opened(opened)]) => opened.clone(),
+                other => unreachable!("one session is one answer: {other:?}"),
+            }
+        };
+        let first = opened(&other).await;
+        let second = opened(&one).await;
+        let displaced = Displaced {
+            epoch: first.epoch,
+            node: other.node(),
+        };
+        assert_eq!(second.displaced, Some(displaced));
+        let kept = async || {
+            let kept = other.session(&name, &endpoint).await.expect("reads");
+            kept.expect("a session")
+        };
+        assert_eq!(kept().await.node, one.node());
+        assert_eq!(other.close_lost_sessions(NOW, 10).await, Ok(0));
+        assert!(kept().await.connected);
+
+        // As if the first had not been heard of for as long as a lease lasts.
+        let gone = format!(
+            "UPDATE nodes SET lease_until = 0 WHERE node = '{}'",
+            one.node()
+        );
+        postgres::run(&database, &gone).await;
+        assert_eq!(other.close_lost_sessions(NOW, 10).await, Ok(1));
+        assert_eq!(other.close_lost_sessions(NOW, 10).await, Ok(0));
+        let ended = kept().await;
+        assert!(!ended.connected && ended.changed == NOW, "{ended:?}");
+        assert_eq!(other.connected_devices(&name).await, Ok(0));
+        let limit = EventLimit {
+            events: 10,
+            bytes: 10_000,
+        };
+        let events = other.events_after(&name, 0, limit).await.expect("events");
+        let kinds: Vec<_> = events.iter().map(|kept| kept.event.kind).collect();
+        assert_eq!(kinds, [EventKind::DeviceDisconnected]);
+        // It was only asleep: what it knew is over.
+        let close = HubWrite::CloseSession(name.clone(), endpoint.clone(), second.epoch, NOW);
+        let late = hub_write(&one, close).await;
+        assert!(matches!(late, Err(CommitError::Changed(_))), "{late:?}");
     }
 }

@@ -12,7 +12,9 @@ use landfall_core::document::{Json, JsonObject, parse};
 use landfall_core::id::{DeviceId, Etag, HubHostName, ModuleId};
 use landfall_core::query::{Comparison, Filter, Literal, Operand, Page, Path, TypeTest};
 use landfall_core::store::{Change, Store as _};
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Hub, Module};
+use landfall_hub::device::{
+    Device, DeviceAuthentication, DeviceStatus, Hub, Module, Presence,
+};
 use landfall_hub::query::{
     Aggregate, Expression, PageRequest, Position, Query, QueryError, Rendering, Select, Source,
     answer,
@@ -134,6 +136,7 @@ fn device(number: u32, tags: &str) -> Device {
         device_scope: None,
         parent_scopes: Vec::new(),
         twin: twin(tags, number),
+        presence: Presence::default(),
         created: Noon.now(),
         revision: 1,
     }
@@ -154,6 +157,7 @@ fn module(device: u32, name: &str) -> Module {
         managed_by: None,
         authentication: DeviceAuthentication::None,
         twin: twin("{}", device),
+        presence: Presence::default(),
         created: Noon.now(),
         revision: 1,
     }

@@ -1,12 +1,17 @@
 //! Device and module documents of the identity registry, as they are written.
 
-use landfall_core::clock::Timestamp;
 use landfall_core::document::Json;
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
+use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module, Presence};
 use serde_json::json;
 
-/// No session exists in this build, so every device is away.
-pub(super) const CONNECTION_STATE: &str = "Disconnected";
+/// Whether a device or module is connected.
+pub(super) fn connection_state(presence: &Presence) -> &'static str {
+    if presence.connected {
+        "Connected"
+    } else {
+        "Disconnected"
+    }
+}
 
 /// Which words name the ways to authenticate.
 ///
@@ -45,18 +50,18 @@ impl AuthenticationWords {
 ///
 /// Source: docs/protocol/hub-api.md §1.3 [S].
 pub fn device_json(device: &Device) -> Json {
-    let never = Timestamp::NEVER.to_wire_seconds();
+    let presence = &device.presence;
     let mut body = json!({
         "deviceId": device.id.as_str(),
         "generationId": device.generation_id,
         "etag": device.etag.as_str(),
-        "connectionState": CONNECTION_STATE,
+        "connectionState": connection_state(presence),
         "status": status_word(device.status),
         "statusReason": device.status_reason,
-        "connectionStateUpdatedTime": never,
+        "connectionStateUpdatedTime": presence.connected_changed.to_wire_seconds(),
         "statusUpdatedTime": device.status_updated.to_wire_seconds(),
-        "lastActivityTime": never,
-        "cloudToDeviceMessageCount": 0,
+        "lastActivityTime": presence.last_activity.to_wire_seconds(),
+        "cloudToDeviceMessageCount": presence.messages,
         "authentication": authentication(&device.authentication, AuthenticationWords::Current),
         "capabilities": {"iotEdge": device.iot_edge},
     });
@@ -75,17 +80,17 @@ pub fn device_json(device: &Device) -> Json {
 ///
 /// Source: docs/protocol/hub-api.md §1.4 [S].
 pub fn module_json(module: &Module, words: AuthenticationWords) -> Json {
-    let never = Timestamp::NEVER.to_wire_seconds();
+    let presence = &module.presence;
     json!({
         "moduleId": module.id.as_str(),
         "managedBy": module.managed_by,
         "deviceId": module.device_id.as_str(),
         "generationId": module.generation_id,
         "etag": module.etag.as_str(),
-        "connectionState": CONNECTION_STATE,
-        "connectionStateUpdatedTime": never,
-        "lastActivityTime": never,
-        "cloudToDeviceMessageCount": 0,
+        "connectionState": connection_state(presence),
+        "connectionStateUpdatedTime": presence.connected_changed.to_wire_seconds(),
+        "lastActivityTime": presence.last_activity.to_wire_seconds(),
+        "cloudToDeviceMessageCount": presence.messages,
         "authentication": authentication(&module.authentication, words),
     })
 }

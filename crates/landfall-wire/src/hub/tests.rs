@@ -3,7 +3,7 @@
 use landfall_core::clock::{Entropy, Timestamp};
 use landfall_core::document::Json;
 use landfall_core::id::{DeviceId, Etag, ModuleId};
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
+use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module, Presence};
 use landfall_hub::error::HubError;
 use landfall_hub::registry::identity::{DeviceRequest, ModuleRequest, fresh_device, fresh_module};
 use landfall_hub::registry::{AuthenticationRequest, BulkAsk, BulkFailure, IfMatch};
@@ -85,6 +85,43 @@ fn the_device_document_is_exact() {
         })
         .to_string()
     );
+}
+
+#[test]
+fn documents_tell_whether_it_is_connected_and_how_many_messages_wait() {
+    let away = device();
+    let presence = Presence {
+        connected: true,
+        connected_changed: Timestamp::from_unix_seconds(1_700_000_001),
+        last_activity: Timestamp::from_unix_seconds(1_700_000_002),
+        messages: 3,
+    };
+    let device = Device {
+        presence,
+        ..device()
+    };
+    // The module's own presence is told, not its device's.
+    let module = Module {
+        presence: Presence {
+            messages: 4,
+            ..presence
+        },
+        ..module()
+    };
+    let documents = [
+        (device_json(&device), 3, true),
+        (twin_json(&device), 3, false),
+        (module_json(&module, AuthenticationWords::Current), 4, true),
+        (module_twin_json(Some(&away), &module), 4, false),
+    ];
+    for (document, messages, of_identity) in documents {
+        assert_eq!(document["connectionState"], "Connected");
+        assert_eq!(document["lastActivityTime"], "2023-11-14T22:13:22Z");
+        assert_eq!(document["cloudToDeviceMessageCount"], messages);
+        let changed = document.get("connectionStateUpdatedTime");
+        let expected = json!("2023-11-14T22:13:21Z");
+        assert_eq!(changed, of_identity.then_some(&expected));
+    }
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use landfall_core::clock::Timestamp;
 use landfall_core::document::{Json, JsonObject};
 use landfall_core::id::Etag;
-use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module};
+use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module, Presence};
 use landfall_hub::error::HubError;
 use landfall_hub::twin::{Twin, TwinChange, TwinSection, TwinVerb};
 use serde_json::json;
 
-use super::identity::{AuthenticationWords, CONNECTION_STATE, status_word, thumbprints};
+use super::identity::{AuthenticationWords, connection_state, status_word, thumbprints};
 use super::request::{bare, read_json};
 
 /// The twin document of a device, as reads, queries and changes of it give it. It holds no keys.
@@ -23,6 +23,7 @@ pub fn twin_json(device: &Device) -> Json {
             twin: &device.twin,
             identity_etag: &device.etag,
             owner: Some(device),
+            presence: &device.presence,
             authentication: &device.authentication,
         },
     );
@@ -54,6 +55,7 @@ pub fn module_twin_json(device: Option<&Device>, module: &Module) -> Json {
             twin: &module.twin,
             identity_etag: &module.etag,
             owner: device,
+            presence: &module.presence,
             authentication: &module.authentication,
         },
     );
@@ -110,11 +112,11 @@ struct Facts<'a> {
     twin: &'a Twin,
     identity_etag: &'a Etag,
     owner: Option<&'a Device>,
+    presence: &'a Presence,
     authentication: &'a DeviceAuthentication,
 }
 
 fn facts(body: &mut JsonObject, facts: Facts<'_>) {
-    let never = Timestamp::NEVER.to_wire_seconds();
     put(body, "etag", facts.twin.etag.as_str());
     put(body, "deviceEtag", facts.identity_etag.as_str());
     let status = facts.owner.map_or(DeviceStatus::Enabled, |d| d.status);
@@ -124,9 +126,10 @@ fn facts(body: &mut JsonObject, facts: Facts<'_>) {
     }
     let status_updated = facts.owner.map_or(Timestamp::NEVER, |d| d.status_updated);
     put(body, "statusUpdateTime", status_updated.to_wire_seconds());
-    put(body, "connectionState", CONNECTION_STATE);
-    put(body, "lastActivityTime", never);
-    put(body, "cloudToDeviceMessageCount", 0);
+    put(body, "connectionState", connection_state(facts.presence));
+    let last_activity = facts.presence.last_activity.to_wire_seconds();
+    put(body, "lastActivityTime", last_activity);
+    put(body, "cloudToDeviceMessageCount", facts.presence.messages);
     let words = AuthenticationWords::Current;
     put(
         body,

@@ -6,6 +6,7 @@ use landfall_core::sas::sign;
 use landfall_core::secret::SymmetricKey;
 
 use super::*;
+use crate::device::Presence;
 use crate::policy::default_policies;
 use crate::twin::{Twin, TwinContent};
 
@@ -53,6 +54,7 @@ fn device(authentication: DeviceAuthentication) -> Device {
         device_scope: None,
         parent_scopes: Vec::new(),
         twin: Twin::fresh(&TwinContent::default(), NOW),
+        presence: Presence::default(),
         created: NOW,
         revision: 1,
     }
@@ -179,6 +181,7 @@ fn a_module_is_held_to_its_own_key_and_its_devices_status() {
         managed_by: None,
         authentication: keys(),
         twin: Twin::fresh(&TwinContent::default(), NOW),
+        presence: Presence::default(),
         created: NOW,
         revision: 1,
     };
