@@ -8,6 +8,7 @@ import pathlib
 import queue
 import secrets
 import subprocess
+import time
 
 from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse, ProvisioningDeviceClient, X509
 from azure.iot.device.exceptions import CredentialError
@@ -42,6 +43,26 @@ def followed(device, count):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def command(device, data, *words):
+    landfall("hub", "c2d", "send", device, "--body", data, *words)
+
+
+def becomes(device, state):
+    """The end of a connection is written after the client has gone."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while hub.get_device(device).connection_state != state:
+        assert time.monotonic() < deadline, f"not {state}"
+        time.sleep(0.05)
+
+
+def waits_no_more(device):
+    """A message that its device has leaves the queue."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while hub.get_device(device).cloud_to_device_message_count:
+        assert time.monotonic() < deadline, "the queue is not empty"
+        time.sleep(0.1)
+
+
 def call(device, name, payload, wait=30):
     method = CloudToDeviceMethod(method_name=name, payload=payload, response_timeout_in_seconds=wait)
     return hub.invoke_device_method(device, method)
@@ -58,7 +79,8 @@ def refused(status, ask, *arguments):
 
 def lives(client, device, websockets):
     """What a device's program does, told from outside."""
-    patches, called = queue.Queue(), queue.Queue()
+    becomes(device, "Disconnected")
+    patches, called, messages = queue.Queue(), queue.Queue(), queue.Queue()
     client.on_twin_desired_properties_patch_received = patches.put
 
     def carry_out(request):
@@ -67,7 +89,11 @@ def lives(client, device, websockets):
 
     assert refused(404, call, device, "reboot", None) == "DeviceNotOnline"
     client.on_method_request_received = carry_out
+    client.on_message_received = messages.put
     client.connect()
+    becomes(device, "Connected")
+    assert hub.get_twin(device).connection_state == "Connected"
+    assert hub.get_device(device).connection_state_updated_time.year > 2000
 
     twin = client.get_twin()
     assert twin["desired"]["$version"] >= 1 and twin["reported"]["$version"] >= 1, twin
@@ -98,13 +124,25 @@ def lives(client, device, websockets):
     system = told[0]["systemProperties"]
     assert (system["message-id"], system["correlation-id"], system["content-type"]) == (f"{device}-1", "c/1", "application/json")
 
+    command(device, "turn on", "--properties", "level=3;a b=%/ü", "--message-id", "m 1", "--content-type", "text/plain")
+    message = messages.get(timeout=WITHIN_SECONDS)
+    assert (message.data, message.message_id, message.content_type) == (b"turn on", "m 1", "text/plain"), vars(message)
+    assert message.custom_properties == {"level": "3", "a b": "%/ü"}, message.custom_properties
+    waits_no_more(device)
+
     answer = call(device, "reboot", {"in": 3})
     assert (answer.status, answer.payload) == (207, {"did": "reboot"}), answer
     assert called.get(timeout=WITHIN_SECONDS) == ("reboot", {"in": 3})
     # A connection that is lost comes back, and what it subscribed to is still there: clients do not ask again.
     client.disconnect()
+    becomes(device, "Disconnected")
     assert refused(404, call, device, "reboot", None) == "DeviceNotOnline"
+    for number in range(3):
+        command(device, f"while away {number}")
+    assert hub.get_device(device).cloud_to_device_message_count == 3
     client.connect()
+    assert [messages.get(timeout=WITHIN_SECONDS).data for _ in range(3)] == [f"while away {number}".encode() for number in range(3)]
+    waits_no_more(device)
     desire(device, interval=6)
     assert patches.get(timeout=WITHIN_SECONDS)["interval"] == 6
     assert call(device, "again", None).payload == {"did": "again"}
@@ -147,6 +185,16 @@ def by_certificate(name, websockets):
 by_key("key-mqtt", websockets=False)
 by_key("key-ws", websockets=True)
 by_certificate("cert-mqtt", websockets=False)
+
+# A queue takes fifty, and can be emptied.
+hub.create_device_with_sas("away", new_key(), new_key(), "enabled")
+for number in range(50):
+    command("away", str(number))
+full = subprocess.run([environment["LANDFALL"], "hub", "c2d", "send", "away", "--body", "51"], capture_output=True, text=True)
+assert full.returncode == 1 and "DeviceMaximumQueueDepthExceeded" in full.stderr + full.stdout, full
+purged = subprocess.run([environment["LANDFALL"], "hub", "c2d", "purge", "away"], capture_output=True, text=True, check=True)
+assert json.loads(purged.stdout) == {"totalMessagesPurged": 50, "deviceId": "away", "moduleId": None}, purged.stdout
+command("away", "again")
 
 # A module has a session of its own.
 hub.create_device_with_sas("with-module", new_key(), new_key(), "enabled")

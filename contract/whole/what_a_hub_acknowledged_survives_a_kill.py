@@ -39,8 +39,12 @@ for name in names:
     assert made.status == 200, made.text
 
 
+def password_of(name):
+    return token(f"{host}/devices/{name}", key, "").removesuffix("&skn=")
+
+
 def connect(name):
-    password = token(f"{host}/devices/{name}", key, "").removesuffix("&skn=")
+    password = password_of(name)
     device = mqtt.Device(host, server.dev["mqttPort"], server.dev["caFile"])
     device.connect(name, f"{host}/{name}/?api-version=2021-04-12", password=password, clean=False)
     kind, body = device.read()
@@ -93,6 +97,43 @@ for kill in range(KILLS):
 assert not wrong, wrong
 promised = sum(map(len, acknowledged.values()))
 assert promised > 100, f"the load acknowledged {promised} messages only"
+
+# A session that is kept outlives the server, and so do the messages to its device until it has them.
+listener = connect("dev0")
+assert listener.listens("devices/dev0/messages/devicebound/#", "$iothub/methods/POST/#") == [1, 1]
+sent = [f"command {number}" for number in range(12)]
+for text in sent[:6]:
+    server.command("hub", "c2d", "send", "dev0", "--body", text)
+seen, unacknowledged = [], []
+for _ in range(6):
+    kind, body = listener.read()
+    assert kind == 0x32, hex(kind)
+    length = struct.unpack(">H", body[:2])[0]
+    assert body[2:].startswith(b"devices/dev0/messages/devicebound/%24.to=%2Fdevices%2Fdev0%2Fmessages%2Fdevicebound"), body
+    unacknowledged.append(body[2 + length:4 + length])
+    seen.append(body[4 + length:].decode())
+assert seen == sent[:6], seen
+for packet_id in unacknowledged[:3]:
+    listener.send(0x40, packet_id)
+deadline = time.monotonic() + WITHIN_SECONDS
+while server.json("hub", "device", "show", "dev0")["cloudToDeviceMessageCount"] != 3:
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
+for text in sent[6:]:
+    server.command("hub", "c2d", "send", "dev0", "--body", text)
+server.kill()
+server.start()
+listener = mqtt.Device(host, server.dev["mqttPort"], server.dev["caFile"])
+listener.connect("dev0", f"{host}/dev0/?api-version=2021-04-12", password=password_of("dev0"), clean=False)
+assert listener.read() == (0x20, b"\x01\x00"), "the session is still there, and its subscriptions"
+again = []
+while len(again) < 9:
+    kind, body = listener.read()
+    length = struct.unpack(">H", body[:2])[0]
+    again.append(body[4 + length:].decode())
+    listener.send(0x40, body[2 + length:4 + length])
+assert again == sent[3:], again
+listener.send(0xE0)
 
 # The last event of all marks the end of what is to be read.
 connect("dev0").publish("devices/dev0/messages/events/", b"the end", packet_id=1).read()

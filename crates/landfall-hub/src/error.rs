@@ -60,6 +60,9 @@ pub enum HubError {
     /// The device or module is not connected, or does not take methods.
     #[error("{0} is not online")]
     NotOnline(Endpoint),
+    /// As many messages wait for the device or module as may.
+    #[error("As many messages wait for {0} as may")]
+    QueueFull(Endpoint),
     /// The device or module did not answer in time.
     #[error("{0} did not answer in time")]
     NoAnswer(Endpoint),

@@ -9,6 +9,7 @@ mod authentication;
 mod bulk;
 mod devices;
 pub mod identity;
+mod messages;
 mod modules;
 mod placement;
 mod twins;

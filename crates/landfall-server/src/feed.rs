@@ -1,15 +1,14 @@
-//! Events of the hubs on their way: appended by sessions, followed by readers. An event is durable before
-//! it is acknowledged or shown; readers are woken, and look for themselves, so that they see those of other
-//! servers on the same database too.
+//! Events of the hubs on their way to those who follow them. An event is durable before it is acknowledged or
+//! shown; readers are woken, and look for themselves, so that they see those of other servers on the same
+//! database too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use landfall_core::id::{DeviceId, HubHostName};
-use landfall_core::store::{Change, CommitError};
-use landfall_hub::event::{EventLimit, HubEvent};
-use landfall_hub::store::{HubStore, HubWrite};
+use landfall_hub::event::EventLimit;
+use landfall_hub::store::HubStore;
 use landfall_wire::own::events::{ALIVE, gap, sent};
 use tokio::sync::{Notify, mpsc};
 
@@ -34,27 +33,9 @@ pub const AHEAD: usize = 16;
 pub struct Feed(Arc<Notify>);
 
 impl Feed {
-    /// Keeps events of one hub, all or none.
-    ///
-    /// # Errors
-    /// What the store says when it cannot keep them.
-    pub async fn append<S: HubStore>(
-        &self,
-        store: &S,
-        hub: &HubHostName,
-        events: Vec<HubEvent>,
-    ) -> Result<(), CommitError> {
-        let writes = events
-            .into_iter()
-            .map(|event| HubWrite::AppendEvent(hub.clone(), Box::new(event)))
-            .collect();
-        store
-            .commit(vec![Change::of_hub(writes)])
-            .await
-            .pop()
-            .unwrap_or_else(|| Err(CommitError::Unavailable("no answer".to_owned())))?;
+    /// Wakes whoever follows a hub: events were kept.
+    pub fn wake(&self) {
         self.0.notify_waiters();
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! In process: a device is reached from the server that it is connected to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +12,6 @@ use landfall_core::id::HubHostName;
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
 use landfall_wire::hub::MethodCall;
-use landfall_wire::mqtt::hub::Subscription;
-use landfall_wire::mqtt::session::Delivery;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::time;
@@ -28,6 +26,8 @@ pub enum Push {
     Desired(i64, String),
     /// A method is to be carried out.
     Method(Called),
+    /// Messages from the cloud wait in its queue.
+    Messages,
 }
 
 /// A method that was called.
@@ -52,13 +52,8 @@ pub struct Relay {
 #[derive(Debug, Default)]
 struct Seats {
     taken: HashMap<Key, Seat>,
-    /// What those subscribed to that want it kept, for when they come back.
-    kept: HashMap<Key, Subscriptions>,
     last_epoch: u64,
 }
-
-/// What a session subscribed to, each with how it is delivered.
-pub type Subscriptions = BTreeMap<Subscription, Delivery>;
 
 type Key = (HubHostName, Endpoint);
 
@@ -201,40 +196,27 @@ impl Relay {
 }
 
 impl Seated {
-    /// What was kept for the session, unless it begins anew.
-    pub fn kept(&self, is_clean: bool) -> Option<Subscriptions> {
-        let mut seats = self.relay.lock();
-        if is_clean {
-            seats.kept.remove(&self.key);
+    /// Says whether the session takes methods now.
+    pub fn takes_methods(&self, takes: bool) {
+        self.takes_methods.store(takes, Ordering::Relaxed);
+        if takes {
+            self.relay.came.notify_waiters();
         }
-        seats.kept.get(&self.key).cloned()
     }
 
-    /// Takes what the session subscribed to: keeps it when it is to be kept, and lets methods come when it
-    /// takes them.
-    pub fn subscribed(&self, to: &Subscriptions, is_clean: bool) {
-        let takes_methods = to.contains_key(&Subscription::Methods);
-        self.takes_methods.store(takes_methods, Ordering::Relaxed);
-        if !is_clean {
-            let mut seats = self.relay.lock();
-            seats.kept.insert(self.key.clone(), to.clone());
-        }
-        if takes_methods {
-            self.relay.came.notify_waiters();
+    /// Leaves the seat, unless another has it by now.
+    pub fn leave(&self) {
+        let mut seats = self.relay.lock();
+        let seat = seats.taken.get(&self.key);
+        if seat.is_some_and(|seat| seat.epoch == self.epoch) {
+            seats.taken.remove(&self.key);
         }
     }
 }
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        let mut seats = self.relay.lock();
-        if seats
-            .taken
-            .get(&self.key)
-            .is_some_and(|seat| seat.epoch == self.epoch)
-        {
-            seats.taken.remove(&self.key);
-        }
+        self.leave();
     }
 }
 

@@ -9,7 +9,7 @@ use landfall_hub::endpoint::Endpoint;
 use landfall_hub::event::{EventKind, HubEvent};
 use landfall_hub::kept_session::{Displaced, KeptSession, KeptSubscription, NewSession, Opened};
 
-use crate::dialect::{Fault, Read, Row, Session, Value};
+use crate::dialect::{Fault, Read, Row, Session};
 use crate::messages::{hold_endpoint, place, spoken};
 use crate::record::{from_text, id, to_text};
 use crate::secret::Sealer;
@@ -121,13 +121,19 @@ pub(crate) fn keep_subscriptions(
         .iter()
         .map(|subscription| (subscription.filter.as_str(), subscription.qos))
         .collect();
-    write_as_latest(
-        session,
+    let [hub_key, device, module] = place(hub, endpoint);
+    let held = session.execute(
         "UPDATE hub_sessions SET subscriptions = $1
          WHERE hub = $2 AND device = $3 AND module = $4 AND epoch = $5",
-        to_text(&kept)?.into(),
-        (hub, endpoint, epoch),
-    )
+        &[
+            to_text(&kept)?.into(),
+            hub_key,
+            device,
+            module,
+            epoch.into(),
+        ],
+    )?;
+    latest_if(held > 0, session, hub, endpoint)
 }
 
 /// Notes that the endpoint of a session was heard of.
@@ -138,14 +144,20 @@ pub(crate) fn note_activity(
     epoch: i64,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    write_as_latest(
-        session,
+    let [hub_key, device, module] = place(hub, endpoint);
+    let held = session.execute(
         "UPDATE hub_sessions SET
            last_activity = CASE WHEN last_activity < $1 THEN $1 ELSE last_activity END
          WHERE hub = $2 AND device = $3 AND module = $4 AND epoch = $5",
-        at.unix_micros().into(),
-        (hub, endpoint, epoch),
-    )
+        &[
+            at.unix_micros().into(),
+            hub_key,
+            device,
+            module,
+            epoch.into(),
+        ],
+    )?;
+    latest_if(held > 0, session, hub, endpoint)
 }
 
 /// Ends a session. One that has ended stays as it is.
@@ -156,29 +168,33 @@ pub(crate) fn close(
     epoch: i64,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    write_as_latest(
-        session,
+    let [hub_key, device, module] = place(hub, endpoint);
+    let held = session.execute(
         "UPDATE hub_sessions SET
            changed = CASE WHEN connected = 1 THEN $1 ELSE changed END,
            last_activity = CASE WHEN connected = 1 AND last_activity < $1 THEN $1
              ELSE last_activity END,
            connected = 0
          WHERE hub = $2 AND device = $3 AND module = $4 AND epoch = $5",
-        at.unix_micros().into(),
-        (hub, endpoint, epoch),
-    )
+        &[
+            at.unix_micros().into(),
+            hub_key,
+            device,
+            module,
+            epoch.into(),
+        ],
+    )?;
+    latest_if(held > 0, session, hub, endpoint)
 }
 
-/// Runs a statement over the row of a session, and refuses what is written for one that is not the latest.
-fn write_as_latest(
+/// Refuses what was written for a session that is not the latest.
+fn latest_if(
+    held: bool,
     session: &Session,
-    sql: &'static str,
-    value: Value<'_>,
-    (hub, endpoint, epoch): (&HubHostName, &Endpoint, i64),
+    hub: &HubHostName,
+    endpoint: &Endpoint,
 ) -> Result<(), Fault> {
-    let [hub_key, device, module] = place(hub, endpoint);
-    let held = session.execute(sql, &[value, hub_key, device, module, epoch.into()])?;
-    if held > 0 {
+    if held {
         return Ok(());
     }
     let what = format!("the session of {}", spoken(endpoint));

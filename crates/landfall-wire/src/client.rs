@@ -37,6 +37,8 @@ pub enum RefusalKind {
     Conflict,
     /// It changed since it was read.
     Changed,
+    /// As many messages wait for a device as may.
+    QueueFull,
     /// The server asks to come back later.
     Later,
     /// The request itself is wrong, or the server failed.
@@ -114,7 +116,11 @@ impl Refusal {
             header.to_str().ok().map(str::to_owned)
         });
         Refusal {
-            kind: RefusalKind::of(reply.status),
+            kind: match reply.headers.get("iothub-errorcode") {
+                // The one 403 that is not about the caller.
+                Some(name) if name == "DeviceMaximumQueueDepthExceeded" => RefusalKind::QueueFull,
+                _ => RefusalKind::of(reply.status),
+            },
             status: reply.status,
             code: text(&["errorCode", "code"]),
             message: text(&["message", "Message", "errorMessage"]).unwrap_or_default(),

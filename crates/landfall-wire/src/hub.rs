@@ -4,6 +4,7 @@
 //! does what is the server's `hub_api`; the query language is read in `query.rs`.
 
 mod bulk;
+mod command;
 mod identity;
 mod members;
 mod method;
@@ -12,6 +13,7 @@ mod request;
 mod twin;
 
 pub use bulk::{bulk_items, bulk_json};
+pub use command::{cloud_message, purged, queued};
 pub use identity::{AuthenticationWords, device_json, module_json};
 pub use method::{MethodCall, method_call, method_reply};
 pub use request::{device_request, if_match, module_request, read_json, twin_change};

@@ -113,6 +113,10 @@ pub enum HubRoute {
     Modules(String),
     /// `/devices/{id}/modules/{module}`
     Module(String, String),
+    /// `/devices/{id}/commands`: its queue of messages
+    Commands(String),
+    /// `/devices/{id}/messages/deviceBound`
+    Messages(String),
     /// `/twins/{id}`
     Twin(String),
     /// `/twins/{id}/modules/{module}`
@@ -176,7 +180,8 @@ impl Route {
                 HubRoute::Query => "GET, PUT, DELETE, POST",
                 HubRoute::Device(_) | HubRoute::Module(..) => "GET, PUT, DELETE",
                 HubRoute::Twin(_) | HubRoute::ModuleTwin(..) => "GET, PATCH, PUT",
-                HubRoute::Method(..) => "POST",
+                HubRoute::Method(..) | HubRoute::Messages(_) => "POST",
+                HubRoute::Commands(_) => "DELETE",
                 HubRoute::Modules(_)
                 | HubRoute::DeviceStatistics
                 | HubRoute::ServiceStatistics
@@ -334,6 +339,8 @@ fn hub(lower: &[&str], at: &dyn Fn(usize) -> String) -> HubRoute {
         ["devices", "query"] => HubRoute::Query,
         ["devices", _] => HubRoute::Device(at(1)),
         ["devices", _, "modules"] => HubRoute::Modules(at(1)),
+        ["devices", _, "commands"] => HubRoute::Commands(at(1)),
+        ["devices", _, "messages", "devicebound"] => HubRoute::Messages(at(1)),
         ["devices", _, "modules", _] => HubRoute::Module(at(1), at(3)),
         ["twins", _] => HubRoute::Twin(at(1)),
         ["twins", _, "modules", _] => HubRoute::ModuleTwin(at(1), at(3)),

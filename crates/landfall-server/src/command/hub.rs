@@ -76,6 +76,12 @@ pub enum Subject {
         after_help = "Example:\n  landfall hub method invoke dev1 --method-name reboot"
     )]
     Method(MethodAction),
+    /// Messages from the cloud to devices
+    #[command(
+        subcommand,
+        after_help = "Example:\n  landfall hub c2d send dev1 --body 'turn on'"
+    )]
+    C2d(MessageAction),
     /// Follow what devices send and what becomes of them, as it comes
     #[command(after_help = "Example:\n  landfall hub monitor --device-id dev1")]
     Monitor(Monitor),
@@ -120,6 +126,72 @@ pub enum MethodAction {
         after_help = "Example:\n  landfall hub method invoke dev1 --method-name reboot --payload '{\"in\": 3}'"
     )]
     Invoke(Invoke),
+}
+
+/// What to do with messages from the cloud.
+#[derive(Subcommand)]
+pub enum MessageAction {
+    /// Queue a message for a device, which gets it when it listens
+    #[command(
+        after_help = "Example:\n  landfall hub c2d send dev1 --body '{\"on\": true}' --props 'level=3;source=desk'"
+    )]
+    Send(SendMessage),
+    /// Empty the queue of a device
+    #[command(after_help = "Example:\n  landfall hub c2d purge dev1")]
+    Purge(DeviceId),
+}
+
+/// Options of `c2d send`.
+#[derive(Args)]
+pub struct SendMessage {
+    #[command(flatten)]
+    id: DeviceId,
+    /// The message: a text, or @FILE
+    #[arg(long, value_name = "TEXT")]
+    body: String,
+    /// Its properties
+    #[arg(long, visible_alias = "props", value_name = "NAME=VALUE;…")]
+    properties: Option<String>,
+    /// Its name
+    #[arg(long, visible_alias = "mid", value_name = "ID")]
+    message_id: Option<String>,
+    /// What it belongs to
+    #[arg(long, visible_alias = "cid", value_name = "ID")]
+    correlation_id: Option<String>,
+    /// What it is, as `application/json`
+    #[arg(long, visible_alias = "ct", value_name = "TYPE")]
+    content_type: Option<String>,
+    /// How long it may wait, in seconds
+    #[arg(long, value_name = "N", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=172_800))]
+    expiry: u64,
+}
+
+impl SendMessage {
+    fn message(&self) -> Result<Json, Failure> {
+        let mut message = json!({
+            "body": record::text(&self.body)?,
+            "expirySeconds": self.expiry,
+        });
+        for (name, value) in [
+            ("messageId", &self.message_id),
+            ("correlationId", &self.correlation_id),
+            ("contentType", &self.content_type),
+        ] {
+            if let Some(value) = value {
+                message[name] = json!(value);
+            }
+        }
+        for pair in self.properties.iter().flat_map(|all| all.split(';')) {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(Failure::usage(
+                    format!("--properties: '{pair}' is not NAME=VALUE"),
+                    "write --properties 'level=3;source=desk'",
+                ));
+            };
+            message["properties"][name] = json!(value);
+        }
+        Ok(message)
+    }
 }
 
 /// Options of `twin update`.
@@ -274,6 +346,18 @@ impl HubCommand {
                 let wait = Duration::from_secs(options.timeout + options.connect_timeout);
                 let answer = session.patient(wait).call(request).await?;
                 print::result(true, &answer, |_| String::new());
+            }
+            Subject::C2d(MessageAction::Send(options)) => {
+                let message = options.message()?;
+                let who = &session.authorization;
+                let request = hub::send_message(who, options.id.text(), &message);
+                let queued = session.call(request).await?;
+                print::result(true, &queued, |_| String::new());
+            }
+            Subject::C2d(MessageAction::Purge(id)) => {
+                let request = hub::purge_messages(&session.authorization, id.text());
+                let purged = session.call(request).await?;
+                print::result(true, &purged, |_| String::new());
             }
             Subject::Monitor(options) => {
                 let host = connect.hub_string().await?.host().to_owned();

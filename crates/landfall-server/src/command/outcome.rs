@@ -145,6 +145,10 @@ impl From<ReplyError> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let (exit, fix) = match refusal.kind {
+            RefusalKind::QueueFull => (
+                Exit::Refused,
+                "`landfall hub c2d purge ID` empties the queue; see whether the device connects and listens to messages",
+            ),
             RefusalKind::NotAuthorized => (
                 Exit::NotAuthorized,
                 "check the policy and key of the connection string (or the control token), \

@@ -356,6 +356,11 @@ pub fn document(text: &str, flag: &str) -> Result<Json, Failure> {
     }
 }
 
+/// Reads a text from a flag: the text itself, or `@FILE`.
+pub fn text(text: &str) -> Result<String, Failure> {
+    secret(text)
+}
+
 /// Reads any JSON value from a flag: the text itself, or `@FILE`.
 pub fn value(text: &str, flag: &str) -> Result<Json, Failure> {
     serde_json::from_str(&secret(text)?).map_err(|error| {

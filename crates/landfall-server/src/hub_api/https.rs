@@ -4,6 +4,7 @@
 
 use http::Method;
 use landfall_core::audit::Origin;
+use landfall_core::clock::Timestamp;
 use landfall_core::id::{DeviceId, HubHostName, ModuleId};
 use landfall_hub::device::Hub;
 use landfall_hub::endpoint::Endpoint;
@@ -14,8 +15,8 @@ use landfall_hub::store::HubStore;
 use landfall_hub::twin::{Twin, TwinChange, TwinContent, TwinVerb};
 use landfall_wire::fault;
 use landfall_wire::hub::{
-    AuthenticationWords, bulk_items, desired_json, device_request, if_match, method_call,
-    method_reply, module_request, read_json, reply, twin_change,
+    AuthenticationWords, bulk_items, cloud_message, desired_json, device_request, if_match,
+    method_call, method_reply, module_request, purged, queued, read_json, reply, twin_change,
 };
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::HubRoute;
@@ -76,6 +77,7 @@ async fn call<S: HubStore>(
     )
     .by(origin.author(actor));
     let asked = Asked {
+        now,
         relay,
         hub: &caller.hub.host_name,
         registry,
@@ -93,14 +95,18 @@ async fn call<S: HubStore>(
         HubRoute::Module(id, module) => asked.module(id, module).await,
         HubRoute::Twin(id) => asked.twin(id).await,
         HubRoute::ModuleTwin(id, module) => asked.module_twin(id, module).await,
+        HubRoute::Messages(id) => asked.send_message(id).await,
+        HubRoute::Commands(id) => asked.purge(id).await,
         HubRoute::Method(id, module) => asked.method(id, module.as_deref()).await,
         HubRoute::DeviceStatistics => {
             let counts = asked.registry.device_counts().await?;
             Ok(reply::device_statistics(&counts))
         }
-        HubRoute::ServiceStatistics => Ok(reply::service_statistics(
-            relay.connected(&caller.hub.host_name),
-        )),
+        HubRoute::ServiceStatistics => {
+            let hub = &caller.hub.host_name;
+            let connected = backend.store.connected_devices(hub).await?;
+            Ok(reply::service_statistics(connected))
+        }
         HubRoute::NotServed => Err(HubError::MethodNotAllowed),
     }
 }
@@ -129,7 +135,8 @@ fn permission(route: &HubRoute, method: &Method) -> Option<Permissions> {
             "GET",
         ) => Some(READ),
         (HubRoute::Twin(_) | HubRoute::ModuleTwin(..), "GET" | "PATCH" | "PUT")
-        | (HubRoute::Method(..), "POST") => Some(SERVICE),
+        | (HubRoute::Method(..) | HubRoute::Messages(_), "POST")
+        | (HubRoute::Commands(_), "DELETE") => Some(SERVICE),
         _ => None,
     }
 }
@@ -158,6 +165,7 @@ fn api_version(request: &Request) -> Result<String, HubError> {
 
 /// A call whose caller may make it.
 struct Asked<'a, S> {
+    now: Timestamp,
     relay: &'a Relay,
     hub: &'a HubHostName,
     registry: Registry<'a, S>,
@@ -283,6 +291,22 @@ impl<S: HubStore> Asked<'_, S> {
             let push = Push::Desired(version, desired.to_string());
             self.relay.push(self.hub, &endpoint, push);
         }
+    }
+
+    /// Queues a message for a device, and wakes it when it is connected.
+    async fn send_message(&self, id: &str) -> Result<Reply, HubError> {
+        let message = cloud_message(&read_json(&self.request.body)?, self.now)?;
+        let endpoint = Endpoint::device(DeviceId::parse(id)?);
+        let sequence = self.registry.send_message(&endpoint, message).await?;
+        self.relay.push(self.hub, &endpoint, Push::Messages);
+        Ok(queued(sequence))
+    }
+
+    /// Empties a device's queue.
+    async fn purge(&self, id: &str) -> Result<Reply, HubError> {
+        let endpoint = Endpoint::device(DeviceId::parse(id)?);
+        let count = self.registry.purge_messages(&endpoint).await?;
+        Ok(purged(&endpoint, count))
     }
 
     /// Lets a connected device or module carry out a method, and gives what came of it.

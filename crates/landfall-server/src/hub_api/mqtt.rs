@@ -3,38 +3,38 @@
 //!
 //! Source: docs/protocol/hub-api.md §2.1.
 
-use std::collections::HashMap;
+mod admission;
+mod commands;
+mod notes;
+mod session;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use landfall_core::clock::Timestamp;
-use landfall_core::id::{HubHostName, TrackingId};
-use landfall_core::sas::{LEEWAY, SasToken};
-use landfall_core::store::CommitError;
-use landfall_core::trace::{Finding, Stage};
-use landfall_hub::access::endpoint::{Identity, Proof, Refusal, admit};
-use landfall_hub::device::Hub;
+use landfall_core::id::TrackingId;
+use landfall_core::sas::LEEWAY;
+use landfall_core::store::{Change, CommitError};
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
 use landfall_hub::event::{EventKind, HubEvent};
 use landfall_hub::registry::Registry;
-use landfall_hub::store::HubStore;
+use landfall_hub::store::{HubStore, HubWrite};
 use landfall_wire::fault;
 use landfall_wire::hub::{own_twin_json, reported_patch};
-use landfall_wire::mqtt::hub::{self as topics, Named, Property, Published, Subscription, Unnamed};
+use landfall_wire::mqtt::hub::{self as topics, Property, Published, Subscription};
 use landfall_wire::mqtt::provisioning;
-use landfall_wire::mqtt::session::{Connecting, Delivery, Event, Message, Refused};
+use landfall_wire::mqtt::session::{Connecting, Event, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
 
+use self::session::Session;
 use super::pick;
 use crate::backend::Backend;
 use crate::connection::Link;
 use crate::connection::mqtt::{Connection, Ended};
 use crate::feed::Feed;
-use crate::relay::{Called, Push, Relay, Seated, Subscriptions};
-use crate::telemetry::{Attempt, Traces};
+use crate::relay::Relay;
+use crate::telemetry::Traces;
 use crate::time;
 
 /// The largest message of a device, in bytes; its topic and its head come on top.
@@ -43,8 +43,10 @@ use crate::time;
 const LARGEST_MESSAGE: usize = 256 * 1024;
 /// What a packet may hold beside its message.
 const AROUND_A_MESSAGE: usize = 64 * 1024;
-/// Most methods that one session carries out at the same time.
-const MOST_METHODS: usize = 32;
+/// How often a session looks for messages that another server queued.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often a session that goes on being heard of is noted as that.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether a peer wants in to a hub, and not to a provisioning service: the latter's names have no dot where a
 /// hub's host name stands.
@@ -70,19 +72,6 @@ pub struct HubDevices<S> {
     pub traces: Traces,
 }
 
-/// A device or module that was let in.
-struct Session {
-    hub: HubHostName,
-    endpoint: Endpoint,
-    seated: Seated,
-    /// Whether nothing of it is kept.
-    is_clean: bool,
-    subscribed: Subscriptions,
-    /// Methods that it is carrying out, by the id that it answers with.
-    methods: HashMap<String, oneshot::Sender<(i64, Bytes)>>,
-    last_method: u64,
-}
-
 /// Why a session ends that its peer did not end in order.
 enum Away {
     Ended(Ended),
@@ -104,12 +93,6 @@ impl From<Ended> for Away {
     }
 }
 
-/// Why a peer is turned away: what it is told, and why for the operator.
-struct TurnedAway {
-    refused: Refused,
-    finding: Finding,
-}
-
 impl<S: HubStore> HubDevices<S> {
     /// Serves a device or module that has just asked to be let in, to the end of its connection.
     pub async fn answer_mqtt<T>(
@@ -122,19 +105,15 @@ impl<S: HubStore> HubDevices<S> {
     {
         match self.let_in(&connecting, link).await {
             Ok((mut session, until)) => {
-                let endpoint = session.endpoint.clone();
-                let hub = session.hub.clone();
-                let present = session.resume();
-                self.tell(&hub, &endpoint, EventKind::DeviceConnected).await;
-                connection.accept(LARGEST_MESSAGE + AROUND_A_MESSAGE, present);
-                if let Err(away) = self.serve(&mut connection, session, until).await {
-                    self.note(&away, &endpoint, link);
+                connection.accept(LARGEST_MESSAGE + AROUND_A_MESSAGE, session.is_resumed());
+                let served = self.serve(&mut connection, &mut session, until).await;
+                if let Err(away) = served {
+                    self.note(&away, &session.endpoint, link);
                     if let Some(will) = connecting.will {
-                        self.publish_will(&hub, &endpoint, will).await;
+                        self.publish_will(&session, will).await;
                     }
                 }
-                self.tell(&hub, &endpoint, EventKind::DeviceDisconnected)
-                    .await;
+                self.end(&session).await;
             }
             Err(turned_away) => {
                 connection.session().refuse(turned_away.refused);
@@ -145,74 +124,11 @@ impl<S: HubStore> HubDevices<S> {
         connection.close().await;
     }
 
-    /// Finds the hub and the identity, and holds the proof against it.
-    async fn let_in(
-        &self,
-        connecting: &Connecting,
-        link: &Link,
-    ) -> Result<(Session, Option<Timestamp>), TurnedAway> {
-        let named = topics::named(connecting).map_err(TurnedAway::unnamed)?;
-        let now = self.backend.clock.now();
-        let store = &self.backend.store;
-        let unavailable =
-            |error: landfall_core::store::ReadError| TurnedAway::unavailable(&error.0);
-        let hubs = store.hubs().await.map_err(unavailable)?;
-        let host = named.host.split(':').next().unwrap_or_default();
-        let hub = pick(&hubs, host, None).ok_or_else(|| TurnedAway::no_hub(&named.host))?;
-        let until = self
-            .admitted(hub, &named, host, connecting, link, now)
-            .await
-            .map_err(unavailable)?
-            .map_err(|refusal| TurnedAway::refused(&refusal))?;
-        let session = Session {
-            hub: hub.host_name.clone(),
-            seated: self.relay.seat(&hub.host_name, &named.endpoint),
-            endpoint: named.endpoint,
-            is_clean: connecting.clean_session,
-            subscribed: Subscriptions::new(),
-            methods: HashMap::new(),
-            last_method: 0,
-        };
-        Ok((session, until))
-    }
-
-    async fn admitted(
-        &self,
-        hub: &Hub,
-        named: &Named,
-        host: &str,
-        connecting: &Connecting,
-        link: &Link,
-        now: Timestamp,
-    ) -> Result<Result<Option<Timestamp>, Refusal>, landfall_core::store::ReadError> {
-        let (store, endpoint) = (&self.backend.store, &named.endpoint);
-        let Some(device) = store.device(&hub.host_name, &endpoint.device).await? else {
-            return Ok(Err(Refusal::NotThere));
-        };
-        let module = match &endpoint.module {
-            None => None,
-            Some(id) => match store.module(&hub.host_name, &endpoint.device, id).await? {
-                None => return Ok(Err(Refusal::NotThere)),
-                module => module,
-            },
-        };
-        let password = connecting.password.as_deref().map(String::from_utf8_lossy);
-        let proof = Proof {
-            token: password.as_deref().map(SasToken::parse),
-            certificate: link.chain.first().and_then(|leaf| leaf.as_ref().ok()),
-        };
-        let identity = Identity {
-            device: &device,
-            module: module.as_ref(),
-        };
-        Ok(admit(hub, identity, endpoint, host, &proof, now))
-    }
-
     /// Serves a session until it ends.
     async fn serve<T>(
         &self,
         connection: &mut Connection<T>,
-        mut session: Session,
+        session: &mut Session,
         until: Option<Timestamp>,
     ) -> Result<(), Away>
     where
@@ -225,19 +141,33 @@ impl<S: HubStore> HubDevices<S> {
             }
         };
         let mut expires = std::pin::pin!(expires);
+        self.deliver(connection, session).await?;
         loop {
+            let listens = session.delivery(Subscription::Commands).is_some();
             tokio::select! {
                 event = connection.next() => {
-                    if self.take(connection, &mut session, event?).await? {
+                    if self.take(connection, session, event?).await? {
                         return Ok(());
                     }
                 }
                 push = session.seated.inbox.recv() => {
-                    let push = push.ok_or(Away::Dismissed)?;
-                    session.send(connection, push);
+                    if session.send(connection, push.ok_or(Away::Dismissed)?) {
+                        self.deliver(connection, session).await?;
+                    }
                 }
+                () = self.look_again(listens) => self.deliver(connection, session).await?,
                 () = &mut expires => return Err(Away::Expired),
             }
+        }
+    }
+
+    /// Waits until it is time to look for messages that another server queued; where there is only one, and
+    /// for who does not listen to messages, for ever.
+    async fn look_again(&self, listens: bool) {
+        if listens && !self.backend.store.node().is_empty() {
+            time::sleep(LOOK).await;
+        } else {
+            std::future::pending().await
         }
     }
 
@@ -262,82 +192,112 @@ impl<S: HubStore> HubDevices<S> {
                     .iter()
                     .map(|(filter, delivery)| session.subscribe(filter, *delivery))
                     .collect();
+                self.keep_subscriptions(session).await?;
                 connection.session().granted(packet_id, &granted);
+                self.deliver(connection, session).await?;
             }
             Event::Unsubscribe(filters) => {
                 filters
                     .iter()
                     .for_each(|filter| session.unsubscribe(filter));
+                self.keep_subscriptions(session).await?;
             }
             Event::Message(message) => self.take_message(connection, session, message).await?,
-            // Nothing is sent yet that would be sent again. The session lets in once.
-            Event::Acknowledged(_) | Event::Connect(_) => {}
+            Event::Acknowledged(packet_id) => {
+                if self.complete(session, packet_id).await? {
+                    self.deliver(connection, session).await?;
+                }
+            }
+            // The session lets in once.
+            Event::Connect(_) => {}
             Event::Disconnect => return Ok(true),
         }
         Ok(false)
     }
 
-    /// Keeps messages to the cloud, and acknowledges them once they are kept.
+    /// Keeps a message to the cloud, and acknowledges it once it is kept.
     async fn keep<T>(
         &self,
         connection: &mut Connection<T>,
-        session: &Session,
-        messages: Vec<(Message, Vec<Property>)>,
+        session: &mut Session,
+        message: Message,
+        properties: Vec<Property>,
     ) -> Result<(), Away>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         let now = self.backend.clock.now();
-        let mut events = Vec::with_capacity(messages.len());
-        let mut waiting = Vec::with_capacity(messages.len());
-        for (message, properties) in messages {
-            waiting.extend(message.packet_id);
-            events.push(event(&session.endpoint, message, properties, now)?);
+        let packet_id = message.packet_id;
+        let (hub, endpoint) = (session.hub.clone(), session.endpoint.clone());
+        let event = event(&endpoint, message, properties, now)?;
+        let mut writes = vec![HubWrite::AppendEvent(hub.clone(), Box::new(event))];
+        if session.is_to_be_noted(now) {
+            writes.push(HubWrite::NoteActivity(hub, endpoint, session.epoch, now));
         }
-        self.feed
-            .append(&*self.backend.store, &session.hub, events)
-            .await
-            .map_err(Away::NotKept)?;
-        for packet_id in waiting {
-            connection.session().acknowledge(packet_id);
-        }
+        self.write(writes).await?;
+        acknowledge(connection, packet_id);
         Ok(())
     }
 
+    /// Keeps what the session subscribed to, for the one that comes after it.
+    async fn keep_subscriptions(&self, session: &Session) -> Result<(), Away> {
+        let kept = session.to_keep();
+        let (hub, endpoint) = (session.hub.clone(), session.endpoint.clone());
+        let write = HubWrite::KeepSubscriptions(hub, endpoint, session.epoch, kept);
+        self.write(vec![write]).await
+    }
+
+    /// Writes for a session that is the latest of its endpoint; one that is not has ended by that.
+    async fn write(&self, writes: Vec<HubWrite>) -> Result<(), Away> {
+        let committed = self
+            .backend
+            .store
+            .commit(vec![Change::of_hub(writes)])
+            .await;
+        match committed.into_iter().next() {
+            Some(Ok(())) => {
+                self.feed.wake();
+                Ok(())
+            }
+            Some(Err(CommitError::Changed(_) | CommitError::Absent(_))) => Err(Away::Dismissed),
+            Some(Err(error)) => Err(Away::NotKept(error)),
+            None => Err(Away::NotKept(CommitError::Unavailable(
+                "no answer".to_owned(),
+            ))),
+        }
+    }
+
     /// Publishes what a device left for the case that it goes without a word.
-    async fn publish_will(&self, hub: &HubHostName, endpoint: &Endpoint, will: Message) {
+    async fn publish_will(&self, session: &Session, will: Message) {
+        let endpoint = &session.endpoint;
         let Some(Published::Event(mut properties)) = topics::published(&will.topic, endpoint)
         else {
             return;
         };
         properties.push(("iothub-MessageType".to_owned(), Some("Will".to_owned())));
-        let Ok(event) = event(endpoint, will, properties, self.backend.clock.now()) else {
-            return;
-        };
-        let kept = self
-            .feed
-            .append(&*self.backend.store, hub, vec![event])
-            .await;
-        if let Err(error) = kept {
-            tracing::warn!(device = %endpoint, %error, "a will could not be kept");
+        let now = self.backend.clock.now();
+        if let Ok(event) = event(endpoint, will, properties, now) {
+            let write = HubWrite::AppendEvent(session.hub.clone(), Box::new(event));
+            if self.write(vec![write]).await.is_err() {
+                tracing::warn!(device = %endpoint, "a will could not be kept");
+            }
         }
     }
 
-    /// Tells those who follow the hub what became of a device or module.
-    async fn tell(&self, hub: &HubHostName, endpoint: &Endpoint, kind: EventKind) {
-        let event = HubEvent {
-            endpoint: endpoint.clone(),
-            kind,
-            enqueued: self.backend.clock.now(),
-            properties: Vec::new(),
-            body: b"{}".to_vec(),
-        };
-        let kept = self
-            .feed
-            .append(&*self.backend.store, hub, vec![event])
-            .await;
-        if let Err(error) = kept {
-            tracing::warn!(device = %endpoint, %error, "a life-cycle event could not be kept");
+    /// Ends the session in the store, unless another has its place.
+    async fn end(&self, session: &Session) {
+        // Whoever reads that it is gone calls nobody any more.
+        session.seated.leave();
+        let now = self.backend.clock.now();
+        let (hub, endpoint) = (session.hub.clone(), session.endpoint.clone());
+        let event = life_cycle(&endpoint, EventKind::DeviceDisconnected, now);
+        let writes = vec![
+            HubWrite::CloseSession(hub.clone(), endpoint, session.epoch, now),
+            HubWrite::AppendEvent(hub, Box::new(event)),
+        ];
+        if let Err(Away::NotKept(error)) = self.write(writes).await {
+            let device = &session.endpoint;
+            tracing::warn!(%device, %error, "the end of a session could not be kept");
         }
     }
 
@@ -353,9 +313,7 @@ impl<S: HubStore> HubDevices<S> {
         let published = topics::published(&message.topic, &session.endpoint);
         let published = published.ok_or_else(|| Away::Topic(message.topic.to_string()))?;
         if let Published::Event(properties) = published {
-            return self
-                .keep(connection, session, vec![(message, properties)])
-                .await;
+            return self.keep(connection, session, message, properties).await;
         }
         let now = self.backend.clock.now();
         let entropy = &*self.backend.entropy;
@@ -382,9 +340,9 @@ impl<S: HubStore> HubDevices<S> {
         };
         acknowledge(connection, message.packet_id);
         let answer = answer.unwrap_or_else(|error| self.fault(&error, now));
-        if let Some(delivery) = session.subscribed.get(&Subscription::TwinAnswers) {
+        if let Some(delivery) = session.delivery(Subscription::TwinAnswers) {
             let topic = topics::twin_answer_topic(answer.status, &request_id, answer.version);
-            connection.session().publish(topic, answer.body, *delivery);
+            connection.session().publish(topic, answer.body, delivery);
         }
         Ok(())
     }
@@ -400,64 +358,16 @@ impl<S: HubStore> HubDevices<S> {
             body,
         }
     }
+}
 
-    /// Says why a session ended: what its peer did wrong in a trace, all else in the log.
-    fn note(&self, away: &Away, endpoint: &Endpoint, link: &Link) {
-        let peer = link.peer;
-        let id = endpoint.to_string();
-        match away {
-            Away::Topic(topic) => {
-                let seen: String = topic.escape_debug().take(128).collect();
-                let finding = Finding::new(
-                    "hub.topic",
-                    "the topics that the hub has for this device or module",
-                    seen,
-                    "Compare with docs/protocol/hub-api.md §2.1: ids are told by case, and a device has none of another's topics.",
-                );
-                self.trace(link, &id, &finding, "a topic that the hub does not have");
-            }
-            Away::TooLarge(size) => {
-                let finding = Finding::new(
-                    "hub.message_size",
-                    format!("messages of {LARGEST_MESSAGE} bytes at most"),
-                    format!("one of {size} bytes"),
-                    "Send less at once, or in several messages.",
-                );
-                self.trace(link, &id, &finding, "a message that is too large");
-            }
-            Away::NotKept(error) => {
-                tracing::error!(%peer, device = %id, %error, "session ended: what it sent could not be kept, and was not acknowledged");
-            }
-            Away::Ended(Ended::Broken(broken)) => {
-                tracing::info!(%peer, device = %id, "session ended: {broken}");
-            }
-            Away::Ended(Ended::Failed(error)) => {
-                tracing::debug!(%peer, device = %id, %error, "session broke off");
-            }
-            Away::Ended(Ended::Gone | Ended::Stopping) => {}
-            Away::Expired => {
-                tracing::info!(%peer, device = %id, "session ended: its token expired");
-            }
-            Away::Dismissed => {
-                tracing::info!(%peer, device = %id, "session ended: another connection has its place, it was changed or removed, or it did not read");
-            }
-        }
-    }
-
-    /// Keeps the trace of a peer that was turned away, or whose session ended for a fault of its own.
-    fn trace(&self, link: &Link, client_id: &str, finding: &Finding, outcome: &str) {
-        let now = self.backend.clock.now();
-        let tracking_id = TrackingId::draw(now, &*self.backend.entropy);
-        let mut attempt = Attempt::begin(
-            tracking_id,
-            link.protocol.word(),
-            link.peer.to_string(),
-            now,
-        );
-        attempt.asked("connect to the hub", "", client_id);
-        attempt.stop(Stage::Request, finding);
-        attempt.end(format!("connection closed: {outcome}"));
-        self.traces.keep(attempt);
+/// What became of a device or module, for those who follow the hub.
+fn life_cycle(endpoint: &Endpoint, kind: EventKind, now: Timestamp) -> HubEvent {
+    HubEvent {
+        endpoint: endpoint.clone(),
+        kind,
+        enqueued: now,
+        properties: Vec::new(),
+        body: b"{}".to_vec(),
     }
 }
 
@@ -515,133 +425,6 @@ impl Answer {
             status: 204,
             version: Some(version),
             body: Vec::new(),
-        }
-    }
-}
-
-impl Session {
-    /// Takes up what was kept; says whether anything was. Clients do not subscribe again by themselves.
-    ///
-    /// Source: docs/protocol/hub-api.md §0 rule 5 [S].
-    fn resume(&mut self) -> bool {
-        let kept = self.seated.kept(self.is_clean);
-        let present = kept.is_some();
-        self.subscribed = kept.unwrap_or_default();
-        self.seated.subscribed(&self.subscribed, self.is_clean);
-        present
-    }
-
-    /// Takes a subscription; gives how it is delivered, `None` when the hub has no such topic.
-    fn subscribe(&mut self, filter: &str, delivery: Delivery) -> Option<Delivery> {
-        let subscription = topics::subscription(filter, &self.endpoint)?;
-        self.subscribed.insert(subscription, delivery);
-        self.seated.subscribed(&self.subscribed, self.is_clean);
-        Some(delivery)
-    }
-
-    fn unsubscribe(&mut self, filter: &str) {
-        if let Some(subscription) = topics::subscription(filter, &self.endpoint) {
-            self.subscribed.remove(&subscription);
-            self.seated.subscribed(&self.subscribed, self.is_clean);
-        }
-    }
-
-    /// Sends what came by the relay, when the peer listens to such.
-    fn send<T>(&mut self, connection: &mut Connection<T>, push: Push)
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-    {
-        match push {
-            Push::Desired(version, change) => {
-                if let Some(delivery) = self.subscribed.get(&Subscription::Desired) {
-                    let topic = topics::desired_topic(version);
-                    connection.session().publish(topic, change, *delivery);
-                }
-            }
-            Push::Method(called) => self.carry_out(connection, called),
-        }
-    }
-
-    fn carry_out<T>(&mut self, connection: &mut Connection<T>, called: Called)
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-    {
-        // Whoever called may have given up meanwhile.
-        self.methods.retain(|_, answer| !answer.is_closed());
-        let Some(delivery) = self.subscribed.get(&Subscription::Methods) else {
-            return;
-        };
-        if self.methods.len() >= MOST_METHODS {
-            return;
-        }
-        self.last_method += 1;
-        let topic = topics::method_topic(&called.name, self.last_method);
-        connection
-            .session()
-            .publish(topic, called.payload, *delivery);
-        self.methods
-            .insert(format!("{:x}", self.last_method), called.answer);
-    }
-
-    /// Passes on what came of a method. An answer that nobody waits for is none.
-    fn answered(&mut self, request_id: &str, status: i64, payload: Bytes) {
-        if let Some(answer) = self.methods.remove(request_id) {
-            let _ = answer.send((status, payload));
-        }
-    }
-}
-
-impl TurnedAway {
-    fn unnamed(unnamed: Unnamed) -> Self {
-        TurnedAway {
-            refused: unnamed.refusal(),
-            finding: Finding::new(
-                "hub.user_name",
-                "{hub}/{device id}[/{module id}]/?api-version=…, and the ids as client id",
-                unnamed.to_string(),
-                "Compare client id and user name with docs/protocol/hub-api.md §2.1; ids are told by case.",
-            ),
-        }
-    }
-
-    fn no_hub(host: &str) -> Self {
-        let seen: String = host.escape_debug().take(128).collect();
-        TurnedAway {
-            refused: Refused::NotAuthorized,
-            finding: Finding::new(
-                "hub.host",
-                "the host name of a hub of this server",
-                seen,
-                "Connect to the assigned hub, by the name that the registration gave.",
-            ),
-        }
-    }
-
-    fn refused(refusal: &Refusal) -> Self {
-        TurnedAway {
-            refused: Refused::NotAuthorized,
-            finding: Finding::new(
-                "hub.credential",
-                "an enabled device or module of this hub, and its own credential",
-                refusal.to_string(),
-                "`landfall hub device show ID --keys` tells what the hub asks for. A device that was provisioned connects with the credential it registered with.",
-            ),
-        }
-    }
-
-    fn unavailable(cause: &str) -> Self {
-        tracing::error!(
-            cause,
-            "a device could not be let in: the database does not answer"
-        );
-        TurnedAway {
-            refused: Refused::Unavailable,
-            finding: Finding::new(
-                "store.unavailable",
-                "a database that answers",
-                "the database did not answer",
-                "See the server's log and /readyz.",
-            ),
         }
     }
 }

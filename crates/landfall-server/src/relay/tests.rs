@@ -24,10 +24,6 @@ fn call(connect_within: Duration) -> MethodCall {
     }
 }
 
-fn methods() -> Subscriptions {
-    [(Subscription::Methods, Delivery::AtMostOnce)].into()
-}
-
 #[tokio::test]
 async fn whoever_comes_anew_takes_the_seat() {
     let relay = Arc::<Relay>::default();
@@ -112,7 +108,7 @@ async fn a_method_waits_for_whoever_takes_methods() {
     let called = relay.call(&hub, &device, call(Duration::from_secs(30)));
     let carried_out = async {
         tokio::task::yield_now().await;
-        seated.subscribed(&methods(), true);
+        seated.takes_methods(true);
         let Some(Push::Method(called)) = seated.inbox.recv().await else {
             panic!("a method");
         };
@@ -133,7 +129,7 @@ async fn a_method_waits_for_whoever_takes_methods() {
 async fn a_session_that_goes_while_it_is_called_gives_no_answer() {
     let relay = Arc::<Relay>::default();
     let mut seated = relay.seat(&hub(), &device("d"));
-    seated.subscribed(&methods(), true);
+    seated.takes_methods(true);
     let (hub, device) = (hub(), device("d"));
     let called = relay.call(&hub, &device, call(Duration::ZERO));
     let goes = async {
@@ -142,19 +138,4 @@ async fn a_session_that_goes_while_it_is_called_gives_no_answer() {
     };
     let (answer, ()) = tokio::join!(called, goes);
     assert!(matches!(answer, Err(HubError::NoAnswer(_))), "{answer:?}");
-}
-
-#[tokio::test]
-async fn subscriptions_are_kept_for_whoever_wants_that() {
-    let relay = Arc::<Relay>::default();
-    let first = relay.seat(&hub(), &device("d"));
-    assert_eq!(first.kept(false), None);
-    first.subscribed(&methods(), false);
-    drop(first);
-    assert_eq!(
-        relay.seat(&hub(), &device("d")).kept(false),
-        Some(methods())
-    );
-    assert_eq!(relay.seat(&hub(), &device("d")).kept(true), None);
-    assert_eq!(relay.seat(&hub(), &device("d")).kept(false), None);
 }

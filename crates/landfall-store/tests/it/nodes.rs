@@ -11,19 +11,18 @@ use landfall_core::audit::Author;
 use landfall_core::clock::Timestamp;
 use landfall_core::conformance::Samples;
 use landfall_core::document::Document;
-use landfall_core::id::{HubHostName, IdScope, RegistrationId};
+use landfall_core::id::{IdScope, RegistrationId};
 use landfall_core::query::{IndexedTerm, Literal, Path};
 use landfall_core::registration::operation::{Operation, Progress};
 use landfall_core::store::{Change, CommitError, Expect, Guard, Selection, Store, Write};
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::event::{EventKind, EventLimit};
 use landfall_hub::kept_session::{Displaced, NewSession};
-use landfall_hub::message::MOST_QUEUED;
 use landfall_hub::store::{HubAnswer, HubExpect, HubStore, HubWrite};
 use landfall_store::SqlStore;
 
 use crate::fixture::{Drawn, hub_write, with_service, write};
-use crate::hub::{device, event, hub, message};
+use crate::hub::{device, event, hub};
 use crate::observed::Recorder;
 use crate::postgres;
 
@@ -330,7 +329,14 @@ async fn events_of_several_servers_are_seen_in_the_order_of_their_numbers() {
 async fn sessions_of_a_server_that_is_gone_are_ended_by_another() {
     for server in postgres::servers() {
         let (one, other, database) = two(&server).await;
-        let (name, endpoint) = with_device(&one).await;
+        let hub = hub("hub.example");
+        let name = hub.host_name.clone();
+        let put = HubWrite::PutHub(Box::new(hub), HubExpect::Absent);
+        hub_write(&one, put).await.expect("a hub");
+        let device = device("dev");
+        let endpoint = Endpoint::device(device.id.clone());
+        let put = HubWrite::PutDevice(name.clone(), Box::new(device), HubExpect::Absent);
+        hub_write(&one, put).await.expect("a device");
         let opened = async |store: &SqlStore| {
             let new = NewSession {
                 opened: NOW,
@@ -380,105 +386,5 @@ async fn sessions_of_a_server_that_is_gone_are_ended_by_another() {
         let close = HubWrite::CloseSession(name.clone(), endpoint.clone(), second.epoch, NOW);
         let late = hub_write(&one, close).await;
         assert!(matches!(late, Err(CommitError::Changed(_))), "{late:?}");
-    }
-}
-
-/// A hub with the device `dev` on it.
-async fn with_device(store: &SqlStore) -> (HubHostName, Endpoint) {
-    let (hub, device) = (hub("hub.example"), device("dev"));
-    let place = (hub.host_name.clone(), Endpoint::device(device.id.clone()));
-    let put = HubWrite::PutHub(Box::new(hub), HubExpect::Absent);
-    hub_write(store, put).await.expect("a hub");
-    let put = HubWrite::PutDevice(place.0.clone(), Box::new(device), HubExpect::Absent);
-    hub_write(store, put).await.expect("a device");
-    place
-}
-
-/// Asks each of two servers, both at once, for so many changes one by one; gives every answer.
-async fn both(
-    stores: [&Arc<SqlStore>; 2],
-    many: usize,
-    change: impl Fn() -> HubWrite + Clone + Send + 'static,
-) -> Vec<Result<Vec<HubAnswer>, CommitError>> {
-    let asking = stores.map(|store| {
-        let (store, change) = (Arc::clone(store), change.clone());
-        tokio::spawn(async move {
-            let mut answers = Vec::new();
-            for _ in 0..many {
-                answers.push(store.carry_out(Change::of_hub(vec![change()])).await);
-            }
-            answers
-        })
-    });
-    let mut answers = Vec::new();
-    for asked in asking {
-        answers.extend(asked.await.expect("answers"));
-    }
-    answers
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_takes_no_more_than_it_holds_from_several_servers_together() {
-    for server in postgres::servers() {
-        let (one, other, _) = two(&server).await;
-        let (one, other) = (Arc::new(one), Arc::new(other));
-        let (hub, endpoint) = with_device(&one).await;
-        let place = (hub.clone(), endpoint.clone());
-        let enqueue =
-            move || HubWrite::Enqueue(place.0.clone(), place.1.clone(), Box::new(message()));
-        let answers = both([&one, &other], 40, enqueue).await;
-        let mut numbers = Vec::new();
-        for answer in &answers {
-            match answer.as_deref() {
-                Ok([HubAnswer::Enqueued(number)]) => numbers.push(*number),
-                Err(CommitError::Full(_)) => {}
-                other => unreachable!("a number or no room: {other:?}"),
-            }
-        }
-        numbers.sort_unstable();
-        let waiting = one.messages(&hub, &endpoint, 0, NOW, 100).await;
-        let waiting = waiting.expect("messages");
-        let kept: Vec<i64> = waiting.iter().map(|message| message.sequence).collect();
-        assert_eq!(kept, numbers, "each that was acknowledged, and no other");
-        assert_eq!(kept.len(), MOST_QUEUED);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_connects_to_several_servers_has_one_session() {
-    for server in postgres::servers() {
-        let (one, other, _) = two(&server).await;
-        let (one, other) = (Arc::new(one), Arc::new(other));
-        let (hub, endpoint) = with_device(&one).await;
-        let place = (hub.clone(), endpoint.clone());
-        let open = move || {
-            let new = NewSession {
-                opened: NOW,
-                clean: false,
-            };
-            HubWrite::OpenSession(place.0.clone(), place.1.clone(), new)
-        };
-        let answers = both([&one, &other], 200, open).await;
-        let mut opened = Vec::new();
-        for answer in &answers {
-            match answer.as_deref() {
-                Ok([HubAnswer::Opened(one)]) => opened.push(one),
-                // Whoever collides too often is told to come back, and has begun nothing.
-                Err(CommitError::Unavailable(_)) => {}
-                other => unreachable!("it begins, or nothing does: {other:?}"),
-            }
-        }
-        opened.sort_by_key(|session| session.epoch);
-        let last = one.session(&hub, &endpoint).await.expect("reads");
-        let epochs: Vec<i64> = opened.iter().map(|session| session.epoch).collect();
-        assert_eq!(last.map(|last| last.epoch), epochs.last().copied());
-        assert!(opened.len() > 200, "{} of 400 began", opened.len());
-        // Each took the place of the one before it, so that none is left open and none ended twice.
-        let displaced: Vec<i64> = opened
-            .iter()
-            .filter_map(|session| session.displaced.as_ref())
-            .map(|displaced| displaced.epoch)
-            .collect();
-        assert_eq!(displaced, epochs[..epochs.len() - 1]);
     }
 }

@@ -51,6 +51,19 @@ pub fn invoke_method(
     draft(Method::POST, path, authorization).json(call).done()
 }
 
+/// Queues a message for a device.
+pub fn send_message(authorization: &Authorization, id: &str, message: &Json) -> Request {
+    let path = ["devices", id, "messages", "deviceBound"];
+    draft(Method::POST, &path, authorization)
+        .json(message)
+        .done()
+}
+
+/// Empties the queue of messages of a device.
+pub fn purge_messages(authorization: &Authorization, id: &str) -> Request {
+    draft(Method::DELETE, &["devices", id, "commands"], authorization).done()
+}
+
 /// Removes a device identity, in whatever state it is.
 pub fn delete_device(authorization: &Authorization, id: &str) -> Request {
     draft(Method::DELETE, &["devices", id], authorization)
@@ -90,6 +103,11 @@ mod tests {
         for (request, wanted) in [
             (device(&who, "$edge/1"), HubRoute::Device("$edge/1".into())),
             (twin(&who, "Dev 1"), HubRoute::Twin("Dev 1".into())),
+            (
+                send_message(&who, "d", &json!({})),
+                HubRoute::Messages("d".into()),
+            ),
+            (purge_messages(&who, "d"), HubRoute::Commands("d".into())),
             (
                 change_twin(&who, "d", &json!({})),
                 HubRoute::Twin("d".into()),

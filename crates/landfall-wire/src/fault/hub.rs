@@ -205,6 +205,16 @@ table! {
             remedy: "`landfall hub device show ID` says whether it is connected; `connectTimeoutInSeconds` waits for it.",
         },
     },
+    HubError::QueueFull(_) => Row {
+        status: StatusCode::FORBIDDEN,
+        name: "DeviceMaximumQueueDepthExceeded",
+        number: 403_004,
+        told: Told {
+            meaning: "As many messages wait for the device or module as may.",
+            cause: "Fifty are queued: it is away, does not listen to messages, or does not acknowledge them.",
+            remedy: "`landfall hub c2d purge ID` empties the queue; messages also go when they expire.",
+        },
+    },
     HubError::NoAnswer(_) => Row {
         status: StatusCode::GATEWAY_TIMEOUT,
         name: "GatewayTimeout",

@@ -5,9 +5,17 @@
 
 use landfall_core::id::{DeviceId, ModuleId};
 use landfall_hub::endpoint::Endpoint;
+use landfall_hub::message::{Ack, CloudMessage};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::mqtt::session::{Connecting, Refused};
 
+/// Everything but what stands for itself in any query.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 const EVENTS: &str = "messages/events/";
 const TWIN: &str = "$iothub/twin/";
 const METHODS: &str = "$iothub/methods/";
@@ -185,6 +193,53 @@ pub fn desired_topic(version: i64) -> String {
 /// The topic of a method to carry out.
 pub fn method_topic(name: &str, request_id: u64) -> String {
     format!("{METHODS}POST/{name}/?$rid={request_id:x}")
+}
+
+/// The topic of a message from the cloud, with its properties; names and values are percent-encoded.
+///
+/// Source: docs/protocol/hub-api.md §2.1 [S].
+pub fn command_topic(endpoint: &Endpoint, message: &CloudMessage) -> String {
+    let to = format!("{}/messages/devicebound", endpoint.path());
+    let expires = message.expires.to_wire();
+    let system = [
+        ("$.to", Some(to.as_str())),
+        ("$.mid", message.message_id.as_deref()),
+        ("$.cid", message.correlation_id.as_deref()),
+        ("$.uid", message.user_id.as_deref()),
+        ("$.ct", message.content_type.as_deref()),
+        ("$.ce", message.content_encoding.as_deref()),
+        ("$.exp", Some(expires.as_str())),
+        ("iothub-ack", ack_word(message.ack)),
+    ];
+    let system = system.into_iter().filter(|(_, value)| value.is_some());
+    let own = message.properties.iter();
+    let own = own.map(|(name, value)| (name.as_str(), value.as_deref()));
+    let pairs: Vec<String> = system
+        .chain(own)
+        .map(|(name, value)| match value {
+            Some(value) => format!("{}={}", encoded(name), encoded(value)),
+            None => encoded(name),
+        })
+        .collect();
+    format!(
+        "{}messages/devicebound/{}",
+        prefix(endpoint),
+        pairs.join("&")
+    )
+}
+
+/// What the sender wants to hear of a message; nothing when it wants to hear nothing.
+fn ack_word(ack: Ack) -> Option<&'static str> {
+    match ack {
+        Ack::None => None,
+        Ack::Positive => Some("positive"),
+        Ack::Negative => Some("negative"),
+        Ack::Full => Some("full"),
+    }
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, PLAIN).to_string()
 }
 
 /// What every topic of a device or module begins with.
