@@ -1,4 +1,4 @@
-//! Bodies of the device API: what a device sends, and what it reads back. HTTPS, and later the
+//! Bodies of the device API: what a device sends, and what it reads back. HTTPS and the
 //! other transports, share them. Errors are written by [`crate::fault`].
 
 use std::time::Duration;
