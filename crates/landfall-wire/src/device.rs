@@ -1,5 +1,5 @@
 //! Bodies of the device API: what a device sends, and what it reads back. HTTPS and the
-//! other transports, share them. Errors are written by [`crate::fault`].
+//! other transports share them. Errors are written by [`crate::fault`].
 
 use std::time::Duration;
 
