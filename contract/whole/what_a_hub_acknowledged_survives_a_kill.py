@@ -158,6 +158,21 @@ for name in names:
     assert not lost, f"{name}: acknowledged and lost: {sorted(lost)[:5]}"
     order = [tuple(map(int, text.split("-"))) for text in kept[name]]
     assert order == sorted(order), f"{name}: out of order"
+# Who may not follow the hub does not.
+client, path = Client(server), f"/landfall/hubs/{host}/events"
+reads = server.json("policy", "show", "registryRead", "--hub", "--keys")
+for word, authorization, told in [
+    ("no token", None, "Unauthorized"),
+    ("a device's token", password_of("dev0"), "Unauthorized"),
+    ("a policy that may only read identities", token(owner["HostName"], reads["primaryKey"], "registryRead"), "ServiceConnect"),
+]:
+    answer = client.call("GET", path, None, authorization)
+    assert answer.status == 401 and told in answer.text, f"{word}: {answer.status} {answer.text}"
+owners = token(owner["HostName"], owner["SharedAccessKey"], owner["SharedAccessKeyName"])
+for asked in ("after=-1", "after=x", "deviceId=a%20b"):
+    answer = client.call("GET", f"{path}?{asked}", None, owners)
+    assert answer.status == 400, f"{asked}: {answer.status} {answer.text}"
+
 last = follow(sequence - 2, 2)
 assert [event["sequenceNumber"] for event in last] == [sequence - 1, sequence], last
 server.stop()

@@ -124,16 +124,6 @@ impl Relay {
         });
     }
 
-    /// How many devices of a hub are connected.
-    pub fn connected(&self, hub: &HubHostName) -> u64 {
-        let seats = self.lock();
-        let of_hub = seats
-            .taken
-            .keys()
-            .filter(|(of, seated)| of == hub && seated.module.is_none());
-        of_hub.count().try_into().unwrap_or(u64::MAX)
-    }
-
     /// Lets a method be carried out, and gives its status and payload.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ use crate::message::Reply;
 ///
 /// Source: docs/protocol/hub-api.md §2.1 [D].
 pub const LARGEST_MESSAGE: usize = 64 * 1024;
+/// The longest text that says what a message is or belongs to, in bytes: all of them stand in the topic by
+/// which it reaches the device, and a topic is short.
+const LONGEST_TEXT: usize = 256;
 /// How long a message waits that says nothing of it, and how long at most.
 ///
 /// Source: docs/protocol/hub-api.md §2.1 [D].
@@ -33,7 +36,12 @@ const LONGEST_WAIT: u64 = 48 * 3600;
 pub fn cloud_message(body: &Json, now: Timestamp) -> Result<CloudMessage, HubError> {
     let invalid = |what: &str| HubError::ArgumentInvalid(what.to_owned());
     let members = Members::of_body(body)?;
-    let text = |name: &str| Ok::<_, HubError>(members.text(name)?.map(str::to_owned));
+    let text = |name: &str| match members.text(name)? {
+        Some(text) if text.len() > LONGEST_TEXT => Err(HubError::ArgumentInvalid(format!(
+            "'{name}' is longer than {LONGEST_TEXT} bytes"
+        ))),
+        text => Ok(text.map(str::to_owned)),
+    };
     let mut content_type = text("contentType")?;
     let bytes = match (body.get("body"), members.text("bodyBase64")?) {
         (None, None) => {
@@ -125,7 +133,10 @@ pub fn purged(endpoint: &Endpoint, count: usize) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use landfall_core::id::DeviceId;
+
     use super::*;
+    use crate::mqtt::hub::command_topic;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(2_000_000_000);
 
@@ -170,11 +181,29 @@ mod tests {
             json!({"body": "a", "expirySeconds": 0}),
             json!({"body": "a", "expirySeconds": 172_801}),
             json!({"body": "a", "properties": {"n": 1}}),
+            json!({"body": "a", "messageId": "x".repeat(LONGEST_TEXT + 1)}),
+            json!({"body": "a", "contentType": "x".repeat(LONGEST_TEXT + 1)}),
             json!({"body": "a".repeat(LARGEST_MESSAGE + 1)}),
             json!({"body": "a", "properties": {"n": "x".repeat(9000)}}),
         ] {
             let refused = cloud_message(&body, NOW).expect_err("refused");
             assert!(!matches!(refused, HubError::Internal(_)), "{body}");
         }
+    }
+
+    #[test]
+    fn the_longest_message_there_may_be_fits_into_a_topic() {
+        let odd = |length: usize| "\u{1}".repeat(length);
+        let message = cloud_message(
+            &json!({"body": "a", "ack": "negative", "messageId": odd(LONGEST_TEXT),
+                "correlationId": odd(LONGEST_TEXT), "userId": odd(LONGEST_TEXT),
+                "contentType": odd(LONGEST_TEXT), "contentEncoding": odd(LONGEST_TEXT),
+                "properties": {"n": odd(8 * 1024 - 1)}}),
+            NOW,
+        )
+        .expect("a message");
+        let device = DeviceId::parse(&"%".repeat(128)).expect("an id");
+        let topic = command_topic(&Endpoint::device(device), &message);
+        assert!(topic.len() <= usize::from(u16::MAX), "{}", topic.len());
     }
 }
