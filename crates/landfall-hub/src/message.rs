@@ -3,6 +3,8 @@
 //!
 //! Source: docs/protocol/hub-api.md §2.1 [D].
 
+use std::time::Duration;
+
 use landfall_core::clock::Timestamp;
 
 /// Most messages that wait for one endpoint.
@@ -10,6 +12,11 @@ pub const MOST_QUEUED: usize = 50;
 
 /// How often a message is delivered at most.
 pub const MOST_DELIVERIES: u32 = 10;
+
+/// How long a message that was taken over HTTPS stays locked.
+///
+/// Source: docs/protocol/hub-api.md §2.1 [D].
+pub const LOCKED_FOR: Duration = Duration::from_secs(60);
 
 /// A message that waits for an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +52,36 @@ impl CloudMessage {
     pub fn waits(&self, now: Timestamp) -> bool {
         self.expires > now && self.delivery_count < MOST_DELIVERIES
     }
+}
+
+/// Names a delivery of a message: while it is locked, only who has this says what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lock {
+    /// The number of the message.
+    pub sequence: i64,
+    /// Which of its deliveries: the first is 1.
+    pub delivery: u32,
+}
+
+impl Lock {
+    /// The lock of a message as it was just delivered.
+    pub fn of(message: &CloudMessage) -> Self {
+        Lock {
+            sequence: message.sequence,
+            delivery: message.delivery_count,
+        }
+    }
+}
+
+/// What an endpoint says of a message that it locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It has it: the message is done.
+    Complete,
+    /// It never wants it: the message is done, and was no success.
+    Reject,
+    /// It could not take it now: the message waits again.
+    Abandon,
 }
 
 /// What the sender of a message wants to hear of it.

@@ -13,7 +13,7 @@ use crate::device::{Device, Hub, Module};
 use crate::endpoint::Endpoint;
 use crate::event::{EventEnds, EventLimit, HubEvent, KeptEvent};
 use crate::kept_session::{KeptSession, KeptSubscription, NewSession, Opened};
-use crate::message::CloudMessage;
+use crate::message::{CloudMessage, Lock, Settlement};
 
 /// What a hub write expects of the record it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,12 @@ pub enum HubWrite {
     Reject(HubHostName, Endpoint, i64),
     /// Count a delivery of a message. One that is not there is done.
     Delivered(HubHostName, Endpoint, i64),
+    /// Lock the first message of an endpoint's queue that waits at the first of two times and is not locked, until
+    /// the second, and count a delivery of it; gives [`HubAnswer::Locked`]. Refused when the endpoint is not there.
+    Lock(HubHostName, Endpoint, Timestamp, Timestamp),
+    /// Say at this time what became of a locked message. Refused as [`CommitError::Changed`] when the lock is over: it
+    /// ended, the message was delivered again by another way, or it is gone.
+    Settle(HubHostName, Endpoint, Lock, Settlement, Timestamp),
     /// Empty the queue of an endpoint; gives [`HubAnswer::Purged`] with how many waited at this time.
     Purge(HubHostName, Endpoint, Timestamp),
     /// Begin a session of an endpoint, on this server, under the next epoch; gives [`HubAnswer::Opened`]. The
@@ -67,6 +73,8 @@ pub enum HubWrite {
     KeepSubscriptions(HubHostName, Endpoint, i64, Vec<KeptSubscription>),
     /// Note that the endpoint of the session with this epoch was heard of. Refused likewise.
     NoteActivity(HubHostName, Endpoint, i64, Timestamp),
+    /// Note that an endpoint was heard of that needs no session for it. Refused when the endpoint is not there.
+    NoteVisit(HubHostName, Endpoint, Timestamp),
     /// End the session with this epoch; one that has ended stays as it is. Refused likewise.
     CloseSession(HubHostName, Endpoint, i64, Timestamp),
 }
@@ -76,6 +84,8 @@ pub enum HubWrite {
 pub enum HubAnswer {
     /// The number that a message got.
     Enqueued(i64),
+    /// The message that was locked, as it was delivered; none when none waits.
+    Locked(Option<Box<CloudMessage>>),
     /// How many waiting messages went.
     Purged(usize),
     /// What a new session is told.

@@ -5,7 +5,7 @@ use landfall_core::clock::Timestamp;
 use landfall_core::id::HubHostName;
 use landfall_core::store::CommitError;
 use landfall_hub::endpoint::Endpoint;
-use landfall_hub::message::{Ack, CloudMessage, MOST_DELIVERIES, MOST_QUEUED};
+use landfall_hub::message::{Ack, CloudMessage, Lock, MOST_DELIVERIES, MOST_QUEUED, Settlement};
 use serde::{Deserialize, Serialize};
 
 use crate::devices::{spoken_device, spoken_module};
@@ -186,6 +186,76 @@ pub(crate) fn delivered(
     Ok(())
 }
 
+/// Locks the first message that waits and is not locked, and counts a delivery of it.
+pub(crate) fn lock(
+    session: &Session,
+    hub: &HubHostName,
+    endpoint: &Endpoint,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Option<CloudMessage>, Fault> {
+    hold_endpoint(session, hub, endpoint)?;
+    let [hub_key, device, module] = place(hub, endpoint);
+    session.first(
+        "UPDATE hub_messages SET locked_until = $1, delivery_count = delivery_count + 1
+         WHERE hub = $2 AND device = $3 AND module = $4 AND sequence =
+           (SELECT sequence FROM hub_messages
+            WHERE hub = $2 AND device = $3 AND module = $4 AND expires > $5
+              AND delivery_count < $6 AND locked_until <= $5
+            ORDER BY sequence LIMIT 1)
+         RETURNING sequence, expires, delivery_count, record, body",
+        &[
+            until.unix_micros().into(),
+            hub_key,
+            device,
+            module,
+            now.unix_micros().into(),
+            i64::from(MOST_DELIVERIES).into(),
+        ],
+        read,
+    )
+}
+
+/// Takes a message that its endpoint locked out of its queue, or lets it wait again.
+pub(crate) fn settle(
+    session: &Session,
+    hub: &HubHostName,
+    endpoint: &Endpoint,
+    lock: Lock,
+    settlement: Settlement,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let [hub_key, device, module] = place(hub, endpoint);
+    let sql = match settlement {
+        Settlement::Complete | Settlement::Reject => {
+            "DELETE FROM hub_messages
+             WHERE hub = $1 AND device = $2 AND module = $3 AND sequence = $4
+               AND delivery_count = $5 AND locked_until > $6"
+        }
+        Settlement::Abandon => {
+            "UPDATE hub_messages SET locked_until = 0
+             WHERE hub = $1 AND device = $2 AND module = $3 AND sequence = $4
+               AND delivery_count = $5 AND locked_until > $6"
+        }
+    };
+    let held = session.execute(
+        sql,
+        &[
+            hub_key,
+            device,
+            module,
+            lock.sequence.into(),
+            i64::from(lock.delivery).into(),
+            now.unix_micros().into(),
+        ],
+    )?;
+    if held > 0 {
+        return Ok(());
+    }
+    let what = format!("the lock of a message of {}", spoken(endpoint));
+    Err(Fault::Refused(CommitError::Changed(what)))
+}
+
 /// Empties a queue; gives how many waited.
 pub(crate) fn clear(
     session: &Session,
@@ -248,6 +318,10 @@ pub(crate) fn after<'a>(
 }
 
 fn decode(row: &Row<'_>, _: &Sealer) -> Result<CloudMessage, Fault> {
+    read(row)
+}
+
+fn read(row: &Row<'_>) -> Result<CloudMessage, Fault> {
     let record: MessageRecord = from_text(TABLE, row.text(3)?)?;
     Ok(CloudMessage {
         sequence: row.integer(0)?,

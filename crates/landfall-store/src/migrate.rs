@@ -24,6 +24,10 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../migrations/sqlite/0004_sessions.sql"),
         include_str!("../migrations/postgres/0004_sessions.sql"),
     ),
+    (
+        include_str!("../migrations/sqlite/0005_locks.sql"),
+        include_str!("../migrations/postgres/0005_locks.sql"),
+    ),
 ];
 
 /// Why a database has not this build's schema.

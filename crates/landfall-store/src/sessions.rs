@@ -160,6 +160,44 @@ pub(crate) fn note_activity(
     latest_if(held > 0, session, hub, endpoint)
 }
 
+/// Notes that an endpoint was heard of outside of any session. One that never had a session gets the record of
+/// one that is over and leaves nothing.
+pub(crate) fn note_visit(
+    session: &Session,
+    hub: &HubHostName,
+    endpoint: &Endpoint,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    hold_endpoint(session, hub, endpoint)?;
+    let [hub_key, device, module] = place(hub, endpoint);
+    let known = session.execute(
+        "UPDATE hub_sessions SET
+           last_activity = CASE WHEN last_activity < $1 THEN $1 ELSE last_activity END
+         WHERE hub = $2 AND device = $3 AND module = $4",
+        &[at.unix_micros().into(), hub_key, device, module],
+    )?;
+    if known > 0 {
+        return Ok(());
+    }
+    let epoch = revisions::next(session, None)?;
+    let [hub_key, device, module] = place(hub, endpoint);
+    session.execute(
+        "INSERT INTO hub_sessions (hub, device, module, epoch, node, connected, clean, opened,
+           changed, last_activity, subscriptions)
+         VALUES ($1, $2, $3, $4, '', 0, 1, $5, $6, $5, '[]')
+         ON CONFLICT (hub, device, module) DO NOTHING",
+        &[
+            hub_key,
+            device,
+            module,
+            epoch.into(),
+            at.unix_micros().into(),
+            Timestamp::NEVER.unix_micros().into(),
+        ],
+    )?;
+    Ok(())
+}
+
 /// Ends a session. One that has ended stays as it is.
 pub(crate) fn close(
     session: &Session,

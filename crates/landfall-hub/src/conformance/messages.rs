@@ -4,7 +4,7 @@ use landfall_core::clock::Timestamp;
 
 use super::*;
 use crate::endpoint::Endpoint;
-use crate::message::{Ack, CloudMessage, MOST_DELIVERIES, MOST_QUEUED};
+use crate::message::{Ack, CloudMessage, Lock, MOST_DELIVERIES, MOST_QUEUED, Settlement};
 use crate::registry::identity::ModuleRequest;
 use crate::store::{HubAnswer, HubSelection};
 
@@ -17,6 +17,8 @@ pub(super) async fn run<S: HubStore>(house: &House<S>) {
     what_is_queued_is_read_in_its_order(house, &device).await;
     what_is_taken_is_gone_however_often_it_is_said(house, &device).await;
     deliveries_are_counted_until_it_is_given_up(house, &device).await;
+    a_locked_message_is_its_taker_s_until_the_lock_ends(house, &device).await;
+    what_became_of_a_locked_message_is_said_once(house, &device).await;
     what_expired_is_read_no_more_and_dropped(house, &device).await;
     a_full_queue_takes_no_more_until_there_is_room(house, &device).await;
     nobody_who_is_not_there_is_written_to(house).await;
@@ -191,6 +193,135 @@ async fn deliveries_are_counted_until_it_is_given_up<S: HubStore>(
         .await
         .expect("nothing to count");
     assert_eq!(house.store.purge_messages(at(100), 100).await, Ok(0));
+}
+
+impl<S: HubStore> House<S> {
+    async fn lock(&self, endpoint: &Endpoint, now: i64) -> Option<CloudMessage> {
+        let (hub, endpoint) = (self.hub.clone(), endpoint.clone());
+        let write = HubWrite::Lock(hub, endpoint, at(now), at(now + 60));
+        let answers = self.store.carry_out(Change::of_hub(vec![write])).await;
+        match <[HubAnswer; 1]>::try_from(answers.expect("an endpoint")) {
+            Ok([HubAnswer::Locked(locked)]) => locked.map(|message| *message),
+            other => unreachable!("one lock is one answer: {other:?}"),
+        }
+    }
+
+    async fn settle(
+        &self,
+        endpoint: &Endpoint,
+        lock: Lock,
+        settlement: Settlement,
+        now: i64,
+    ) -> Result<(), CommitError> {
+        let (hub, endpoint) = (self.hub.clone(), endpoint.clone());
+        let write = HubWrite::Settle(hub, endpoint, lock, settlement, at(now));
+        self.commit(vec![write]).await
+    }
+}
+
+async fn a_locked_message_is_its_taker_s_until_the_lock_ends<S: HubStore>(
+    house: &House<S>,
+    device: &Endpoint,
+) {
+    assert_eq!(house.lock(device, 100).await, None, "nothing waits");
+    let full = CloudMessage {
+        message_id: Some("m-1".to_owned()),
+        properties: vec![("a".to_owned(), None)],
+        ..message(b"one", 1000)
+    };
+    let one = house.enqueued(device, full.clone()).await;
+    let two = house.enqueued(device, message(b"two", 1000)).await;
+    let first = house.lock(device, 100).await.expect("the first");
+    let wanted = CloudMessage {
+        sequence: one,
+        delivery_count: 1,
+        ..full
+    };
+    assert_eq!(first, wanted);
+    let taken = async |now| {
+        house
+            .lock(device, now)
+            .await
+            .map(|message| message.sequence)
+    };
+    assert_eq!(taken(159).await, Some(two), "the first is locked");
+    assert_eq!(taken(159).await, None);
+    // The lock is over: it is delivered anew, and who had it has it no more.
+    let lock = Lock::of(&first);
+    let again = house.lock(device, 160).await.expect("the first again");
+    assert_eq!((again.sequence, again.delivery_count), (one, 2));
+    let late = house.settle(device, lock, Settlement::Complete, 161).await;
+    assert!(matches!(late, Err(CommitError::Changed(_))), "{late:?}");
+    let late = house
+        .settle(device, Lock::of(&again), Settlement::Complete, 220)
+        .await;
+    assert!(matches!(late, Err(CommitError::Changed(_))), "{late:?}");
+    // A message that a session delivers meanwhile is that session's.
+    let taken = house.lock(device, 300).await.expect("the first once more");
+    let delivered = HubWrite::Delivered(house.hub.clone(), device.clone(), one);
+    house.commit(vec![delivered]).await.expect("counted");
+    let lock = Lock::of(&taken);
+    let lost = house.settle(device, lock, Settlement::Complete, 301).await;
+    assert!(matches!(lost, Err(CommitError::Changed(_))), "{lost:?}");
+    assert_eq!(house.numbers_of(device, 301).await, [one, two]);
+    assert_eq!(house.purge(device, 301).await, 2);
+    // What expired is not taken, and no more what was delivered as often as may be.
+    let short = house.enqueued(device, message(b"short", 400)).await;
+    let often = house.enqueued(device, message(b"often", NEVER_OVER)).await;
+    assert_eq!(
+        house.lock(device, 400).await.map(|m| m.sequence),
+        Some(often)
+    );
+    for round in 1..i64::from(MOST_DELIVERIES) {
+        let taken = house.lock(device, 400 + round * 60).await;
+        assert_eq!(taken.map(|message| message.sequence), Some(often));
+    }
+    assert_eq!(house.lock(device, 10_000).await, None, "given up");
+    assert_eq!(house.numbers_of(device, 399).await, [short]);
+    assert_eq!(house.store.purge_messages(at(10_000), 10).await, Ok(2));
+    let nobody = Endpoint::device(device_id("nobody"));
+    let write = HubWrite::Lock(house.hub.clone(), nobody, at(1), at(2));
+    let refused = house.commit(vec![write]).await;
+    assert!(
+        matches!(refused, Err(CommitError::Absent(_))),
+        "{refused:?}"
+    );
+}
+
+async fn what_became_of_a_locked_message_is_said_once<S: HubStore>(
+    house: &House<S>,
+    device: &Endpoint,
+) {
+    house.device("other").await;
+    for settlement in [Settlement::Complete, Settlement::Reject] {
+        let sequence = house.enqueued(device, message(b"x", NEVER_OVER)).await;
+        let lock = Lock::of(&house.lock(device, 100).await.expect("a message"));
+        assert_eq!(lock.sequence, sequence);
+        let other = Endpoint::device(device_id("other"));
+        let refused = house.settle(&other, lock, settlement, 101).await;
+        assert!(
+            matches!(refused, Err(CommitError::Changed(_))),
+            "{refused:?}"
+        );
+        house
+            .settle(device, lock, settlement, 101)
+            .await
+            .expect("said");
+        let again = house.settle(device, lock, settlement, 101).await;
+        assert!(matches!(again, Err(CommitError::Changed(_))), "{again:?}");
+        assert_eq!(house.waiting(device, 0, 101).await, []);
+    }
+    let sequence = house.enqueued(device, message(b"x", NEVER_OVER)).await;
+    let lock = Lock::of(&house.lock(device, 100).await.expect("a message"));
+    house
+        .settle(device, lock, Settlement::Abandon, 101)
+        .await
+        .expect("said");
+    let again = house.settle(device, lock, Settlement::Abandon, 101).await;
+    assert!(matches!(again, Err(CommitError::Changed(_))), "{again:?}");
+    let taken = house.lock(device, 102).await.expect("it waits again");
+    assert_eq!((taken.sequence, taken.delivery_count), (sequence, 2));
+    assert_eq!(house.purge(device, 102).await, 1);
 }
 
 async fn what_expired_is_read_no_more_and_dropped<S: HubStore>(

@@ -16,6 +16,7 @@ pub(super) async fn run<S: HubStore>(house: &House<S>) {
     the_next_session_gets_what_the_last_left(house, &device).await;
     a_clean_session_takes_and_leaves_nothing(house, &device).await;
     of_two_sessions_the_later_counts(house, &device).await;
+    a_visit_is_noted_without_a_session(house, &device).await;
     nobody_who_is_not_there_has_a_session(house).await;
     connected_devices_are_counted_without_modules(house).await;
     a_session_shares_the_fate_of_its_change(house, &device).await;
@@ -258,6 +259,44 @@ async fn of_two_sessions_the_later_counts<S: HubStore>(house: &House<S>, device:
     assert_eq!(third.displaced, None, "it had ended");
     overtaken(house.close(device, second.epoch, 1350).await);
     assert!(house.presence("d").await.connected);
+}
+
+async fn a_visit_is_noted_without_a_session<S: HubStore>(house: &House<S>, device: &Endpoint) {
+    let visit = |endpoint: &Endpoint, time| {
+        let (hub, endpoint) = (house.hub.clone(), endpoint.clone());
+        house.commit(vec![HubWrite::NoteVisit(hub, endpoint, at(time))])
+    };
+    house.device("visitor").await;
+    let visitor = Endpoint::device(device_id("visitor"));
+    for (time, heard) in [(500, 500), (400, 500), (600, 600)] {
+        visit(&visitor, time).await.expect("noted");
+        let told = house.stored("visitor").await.presence;
+        let wanted = Presence {
+            last_activity: at(heard),
+            ..Presence::default()
+        };
+        assert_eq!(told, wanted);
+    }
+    let opened = house.opened(&visitor, 700, false).await;
+    assert_eq!((opened.subscriptions, opened.displaced), (None, None));
+    // A session goes on when its endpoint also comes by another way.
+    let opened = house.opened(device, 10_000, false).await;
+    visit(device, 10_050).await.expect("noted");
+    let told = house.stored("d").await.presence;
+    assert!(
+        told.connected && told.last_activity == at(10_050),
+        "{told:?}"
+    );
+    house
+        .close(device, opened.epoch, 10_060)
+        .await
+        .expect("ended");
+    let nobody = Endpoint::device(device_id("nobody"));
+    let refused = visit(&nobody, 500).await;
+    assert!(
+        matches!(refused, Err(CommitError::Absent(_))),
+        "{refused:?}"
+    );
 }
 
 async fn nobody_who_is_not_there_has_a_session<S: HubStore>(house: &House<S>) {

@@ -40,7 +40,7 @@ impl<S: HubStore> Registry<'_, S> {
         let answers = self.settle(endpoint, write).await?;
         let purged = answers.into_iter().find_map(|answer| match answer {
             HubAnswer::Purged(purged) => Some(purged),
-            HubAnswer::Enqueued(_) | HubAnswer::Opened(_) => None,
+            _ => None,
         });
         Ok(purged.unwrap_or_default())
     }

@@ -139,6 +139,16 @@ fn hub_write(
         HubWrite::Delivered(hub, endpoint, sequence) => {
             messages::delivered(session, hub, endpoint, *sequence)?;
         }
+        HubWrite::Lock(hub, endpoint, now, until) => {
+            let locked = messages::lock(session, hub, endpoint, *now, *until)?;
+            return Ok(Some(HubAnswer::Locked(locked.map(Box::new))));
+        }
+        HubWrite::Settle(hub, endpoint, lock, settlement, now) => {
+            messages::settle(session, hub, endpoint, *lock, *settlement, *now)?;
+        }
+        HubWrite::NoteVisit(hub, endpoint, at) => {
+            sessions::note_visit(session, hub, endpoint, *at)?;
+        }
         HubWrite::OpenSession(hub, endpoint, new) => {
             let opened = sessions::open(session, hub, endpoint, new)?;
             return Ok(Some(HubAnswer::Opened(opened)));

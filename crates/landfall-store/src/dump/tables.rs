@@ -84,6 +84,15 @@ const fn fourth(name: &'static str, kind: Kind) -> Column {
     }
 }
 
+/// A column that schema version 5 brought.
+const fn fifth(name: &'static str, kind: Kind) -> Column {
+    Column {
+        name,
+        kind,
+        since: 5,
+    }
+}
+
 const fn table(name: &'static str, keys: usize, columns: &'static [Column]) -> Table {
     Table {
         name,
@@ -322,6 +331,7 @@ pub(crate) const TABLES: &[Table] = &[
             fourth("delivery_count", Integer),
             fourth("record", Text),
             fourth("body", Bytes),
+            fifth("locked_until", Integer),
         ],
     ),
     table(

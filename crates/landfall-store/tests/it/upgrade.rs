@@ -14,9 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use landfall_core::attestation::AttestationMechanism;
 use landfall_core::audit::Search;
 use landfall_core::clock::Timestamp;
-use landfall_core::id::{HubHostName, IdScope, RegistrationId};
+use landfall_core::id::{DeviceId, HubHostName, IdScope, RegistrationId};
 use landfall_core::store::{Change, Expect, Selection, Store, Write};
 use landfall_hub::device::DeviceAuthentication;
+use landfall_hub::endpoint::Endpoint;
+use landfall_hub::event::EventLimit;
 use landfall_hub::store::{HubSelection, HubStore};
 use landfall_store::SqlStore;
 use landfall_store::secret::SealingKey;
@@ -24,6 +26,14 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::fixture::{Drawn, Folder, Ticking, write_by_operator};
+
+/// The fixtures, and the version of each one's schema.
+const SCHEMAS: [(&str, i64); 4] = [
+    ("schema-1", 1),
+    ("schema-2", 2),
+    ("schema-3", 3),
+    ("schema-4", 4),
+];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,7 +70,7 @@ fn opened(folder: &Folder, schema: &str) -> SqlStore {
 
 #[tokio::test]
 async fn a_database_of_an_earlier_schema_is_read_whole() {
-    for (schema, version) in [("schema-1", 1), ("schema-2", 2), ("schema-3", 3)] {
+    for (schema, version) in SCHEMAS {
         read_whole(schema, version).await;
     }
 }
@@ -129,6 +139,26 @@ async fn read_whole(schema: &str, version: i64) {
     );
     let modules = store.modules(&hub, &every).await.expect("modules");
     assert_eq!(len(modules.len()), count("modules"));
+    if version >= 4 {
+        assert!(count("hub_events") > 0 && count("hub_messages") > 0 && count("hub_sessions") > 0);
+        read_what_devices_did(&store, &hub, &facts).await;
+    }
+}
+
+async fn read_what_devices_did(store: &SqlStore, hub: &HubHostName, facts: &Value) {
+    let limit = EventLimit {
+        events: 100,
+        bytes: usize::MAX,
+    };
+    let events = store.events_after(hub, 0, limit).await.expect("events");
+    let events = i64::try_from(events.len()).expect("a few");
+    assert_eq!(Some(events), facts["counts"]["hub_events"].as_i64());
+    let talker = Endpoint::device(DeviceId::parse("talker").expect("valid"));
+    let waiting = store.messages(hub, &talker, 0, Timestamp::NEVER, 100).await;
+    let bodies = waiting.expect("messages").into_iter().map(|one| one.body);
+    assert_eq!(bodies.collect::<Vec<_>>(), [b"turn on"]);
+    let session = store.session(hub, &talker).await.expect("reads");
+    assert_eq!(session.expect("a session").subscriptions.len(), 1);
 }
 
 #[tokio::test]
@@ -152,7 +182,7 @@ async fn what_an_earlier_schema_lacked_is_there_and_empty_and_then_used() {
 
 #[tokio::test]
 async fn an_upgrade_adds_and_takes_nothing_away() {
-    for schema in ["schema-1", "schema-2", "schema-3"] {
+    for (schema, _) in SCHEMAS {
         compare(schema).await;
     }
 }
@@ -169,7 +199,7 @@ async fn compare(schema: &str) {
                 row.get(0)
             })
             .expect("the table is still there");
-        let steps = 4 - facts["schema"].as_i64().expect("a version");
+        let steps = 5 - facts["schema"].as_i64().expect("a version");
         let added = if table == "schema_versions" { steps } else { 0 };
         assert_eq!(Some(after), before.as_i64().map(|n| n + added), "{table}");
     }

@@ -104,7 +104,7 @@ impl<S: HubStore> HubDevices<S> {
         self.feed.wake();
         let opened = answers.into_iter().find_map(|answer| match answer {
             HubAnswer::Opened(opened) => Some(opened),
-            HubAnswer::Enqueued(_) | HubAnswer::Purged(_) => None,
+            _ => None,
         });
         opened.ok_or_else(|| CommitError::Unavailable("no answer".to_owned()))
     }
