@@ -37,9 +37,9 @@ class Answer:
         self.status = response.status
         self.headers = response.headers
         self.text = response.read().decode()
-        # Lines of JSON, which a streaming route answers with, are not one document.
-        streamed = response.headers.get_content_type() == "application/x-ndjson"
-        self.body = json.loads(self.text) if self.text and not streamed else None
+        # Messages of devices are what they are, and lines of JSON are not one document.
+        is_json = response.headers.get_content_type() == "application/json"
+        self.body = json.loads(self.text) if self.text and is_json else None
 
 
 class Client:

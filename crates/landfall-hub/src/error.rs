@@ -63,6 +63,9 @@ pub enum HubError {
     /// As many messages wait for the device or module as may.
     #[error("As many messages wait for {0} as may")]
     QueueFull(Endpoint),
+    /// What a message was locked by is over.
+    #[error("The lock of this message is over")]
+    LockLost,
     /// The device or module did not answer in time.
     #[error("{0} did not answer in time")]
     NoAnswer(Endpoint),

@@ -6,6 +6,11 @@ use landfall_core::clock::Timestamp;
 
 use crate::endpoint::Endpoint;
 
+/// The largest message of a device, in bytes, without what it says of itself.
+///
+/// Source: docs/protocol/hub-api.md §2.1 [D].
+pub const LARGEST_EVENT: usize = 256 * 1024;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubEvent {

@@ -9,12 +9,13 @@ use landfall_core::sas::{LEEWAY, SasToken};
 use landfall_core::secret::SymmetricKey;
 use landfall_core::service::ProvisioningService;
 use landfall_hub::error::HubError;
+use landfall_hub::event::LARGEST_EVENT;
 use landfall_hub::registry::EmbeddedHubs;
 use landfall_hub::store::HubStore;
 use landfall_wire::fault;
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::mqtt::session::Event;
-use landfall_wire::route::{self, OwnRoute, Route};
+use landfall_wire::route::{self, HubRoute, OwnRoute, Route};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -55,6 +56,8 @@ pub struct AllFaces<S: HubStore> {
 impl<S: HubStore> Faces for AllFaces<S> {
     async fn body_limit(&self, head: &Request) -> usize {
         match route::parse(&head.path) {
+            // One that is a little too large is read, so that its sender is told.
+            Some(Route::Hub(HubRoute::Events(..))) => LARGEST_EVENT + LARGEST_BODY,
             Some(Route::Hub(_) | Route::Service(_) | Route::Control(_)) => {
                 if !may_be_larger(head, LARGEST_BODY) || self.operates(head).await {
                     LARGEST_OPERATOR_BODY
@@ -165,7 +168,10 @@ impl<S: HubStore> Faces for AllFaces<S> {
         let (tracking, now) = (&origin.tracking_id, origin.at);
         let answered = match unread {
             Some(unread) => Ok(self.unreadable(route.as_ref(), request_error(unread), tracking)),
-            None => self.operator(route.clone(), &request, &origin).await,
+            None => {
+                let route = route.clone();
+                self.operator(route, &chain, &request, &origin).await
+            }
         };
         let reply = answered.unwrap_or_else(|error| fault::reply(&error, tracking, now));
         log(&origin, peer, &request, &reply);
@@ -355,6 +361,7 @@ impl<S: HubStore> AllFaces<S> {
     async fn operator(
         &self,
         route: Option<Route>,
+        chain: &Chain,
         request: &Request,
         origin: &Origin,
     ) -> Result<Reply, Error> {
@@ -375,17 +382,7 @@ impl<S: HubStore> AllFaces<S> {
             }
             Some(Route::Hub(route)) => {
                 let hubs = backend.store.hubs().await.map_err(|error| unread(&error))?;
-                Ok(
-                    hub_api::https::answer(
-                        backend,
-                        &hubs,
-                        &self.hub.relay,
-                        request,
-                        &route,
-                        origin,
-                    )
-                    .await,
-                )
+                Ok(hub_api::https::answer(&self.hub, &hubs, chain, request, &route, origin).await)
             }
             Some(Route::Own(route)) => self.own.answer(request, &route, origin).await,
             Some(Route::Device(_)) | None => Err(Error::OtherNotFound("Path".to_owned())),

@@ -1,8 +1,9 @@
 //! The hub API: which embedded hub a request is for, and whether its caller may ask.
 //!
-//! [`https`] answers the calls, [`mqtt`] holds the sessions of devices. Rules of identities and
+//! [`https`] answers the calls, [`mqtt`] holds the sessions of devices, `admission` lets those in over either. Rules of identities and
 //! twins are `landfall-hub`'s, bodies are `landfall-wire`'s.
 
+mod admission;
 pub mod https;
 pub mod mqtt;
 pub mod query;

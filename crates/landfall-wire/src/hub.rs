@@ -8,6 +8,7 @@ mod command;
 mod identity;
 mod members;
 mod method;
+pub mod over_https;
 pub mod reply;
 mod request;
 mod twin;

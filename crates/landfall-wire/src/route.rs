@@ -115,8 +115,14 @@ pub enum HubRoute {
     Module(String, String),
     /// `/devices/{id}/commands`: its queue of messages
     Commands(String),
+    /// `/devices/{id}/messages/events`, `/devices/{id}/modules/{module}/messages/events`
+    Events(String, Option<String>),
     /// `/devices/{id}/messages/deviceBound`
     Messages(String),
+    /// `/devices/{id}/messages/deviceBound/{lock}`
+    Message(String, String),
+    /// `/devices/{id}/messages/deviceBound/{lock}/abandon`
+    Abandon(String, String),
     /// `/twins/{id}`
     Twin(String),
     /// `/twins/{id}/modules/{module}`
@@ -180,8 +186,9 @@ impl Route {
                 HubRoute::Query => "GET, PUT, DELETE, POST",
                 HubRoute::Device(_) | HubRoute::Module(..) => "GET, PUT, DELETE",
                 HubRoute::Twin(_) | HubRoute::ModuleTwin(..) => "GET, PATCH, PUT",
-                HubRoute::Method(..) | HubRoute::Messages(_) => "POST",
-                HubRoute::Commands(_) => "DELETE",
+                HubRoute::Messages(_) => "GET, POST",
+                HubRoute::Method(..) | HubRoute::Events(..) | HubRoute::Abandon(..) => "POST",
+                HubRoute::Commands(_) | HubRoute::Message(..) => "DELETE",
                 HubRoute::Modules(_)
                 | HubRoute::DeviceStatistics
                 | HubRoute::ServiceStatistics
@@ -340,7 +347,11 @@ fn hub(lower: &[&str], at: &dyn Fn(usize) -> String) -> HubRoute {
         ["devices", _] => HubRoute::Device(at(1)),
         ["devices", _, "modules"] => HubRoute::Modules(at(1)),
         ["devices", _, "commands"] => HubRoute::Commands(at(1)),
+        ["devices", _, "messages", "events"] => HubRoute::Events(at(1), None),
+        ["devices", _, "modules", _, "messages", "events"] => HubRoute::Events(at(1), Some(at(3))),
         ["devices", _, "messages", "devicebound"] => HubRoute::Messages(at(1)),
+        ["devices", _, "messages", "devicebound", _] => HubRoute::Message(at(1), at(4)),
+        ["devices", _, "messages", "devicebound", _, "abandon"] => HubRoute::Abandon(at(1), at(4)),
         ["devices", _, "modules", _] => HubRoute::Module(at(1), at(3)),
         ["twins", _] => HubRoute::Twin(at(1)),
         ["twins", _, "modules", _] => HubRoute::ModuleTwin(at(1), at(3)),

@@ -1,6 +1,9 @@
-//! The hub API over HTTPS, for operators: identities, twins, bulk, query, statistics.
+//! The hub API over HTTPS, for operators: identities, twins, bulk, query, statistics; what devices ask for
+//! themselves is `device`'s.
 //!
 //! Called by the listener with a request that was read whole and the route it named.
+
+mod device;
 
 use http::Method;
 use landfall_core::audit::Origin;
@@ -21,22 +24,30 @@ use landfall_wire::hub::{
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::HubRoute;
 
+use super::mqtt::HubDevices;
 use super::{Caller, query, report};
-use crate::backend::Backend;
+use crate::listener::Chain;
 use crate::relay::{Push, Relay};
 
 /// Answers one call of the hub API on the hub that it is for. `hubs` are all that this server
 /// embeds.
 pub async fn answer<S: HubStore>(
-    backend: &Backend<S>,
+    devices: &HubDevices<S>,
     hubs: &[Hub],
-    relay: &Relay,
+    chain: &Chain,
     request: &Request,
     route: &HubRoute,
     origin: &Origin,
 ) -> Reply {
     let (now, tracking) = (origin.at, &origin.tracking_id);
-    let reply = match call(backend, hubs, relay, request, route, origin).await {
+    let call = device::Call {
+        devices,
+        hubs,
+        chain,
+        request,
+        origin,
+    };
+    let reply = match answered(&call, route).await {
         Ok(reply) => reply,
         Err(error) => {
             report(&error, tracking);
@@ -46,19 +57,57 @@ pub async fn answer<S: HubStore>(
     reply.with_header("x-ms-request-id", tracking.as_str())
 }
 
-/// Finds the hub, checks the caller, then does what the route and the method say.
-async fn call<S: HubStore>(
-    backend: &Backend<S>,
-    hubs: &[Hub],
-    relay: &Relay,
-    request: &Request,
+/// Answers whoever asks for itself, or an operator.
+async fn answered<S: HubStore>(
+    call: &device::Call<'_, S>,
     route: &HubRoute,
-    origin: &Origin,
 ) -> Result<Reply, HubError> {
+    if let Some(endpoint) = device::endpoint(route, &call.request.method) {
+        return call.answer(&endpoint?, route).await;
+    }
+    if let Some(device) = device::own_modules(route, call.request) {
+        return own_modules(call, &device?, route).await;
+    }
+    operator(call, route).await
+}
+
+/// Answers an edge device that keeps its own modules.
+///
+/// Source: docs/protocol/hub-api.md §2.3 [S].
+async fn own_modules<S: HubStore>(
+    call: &device::Call<'_, S>,
+    device: &Endpoint,
+    route: &HubRoute,
+) -> Result<Reply, HubError> {
+    let hub = call.admitted(device).await?;
+    permission(route, &call.request.method).ok_or(HubError::MethodNotAllowed)?;
+    let version = api_version(call.request)?;
+    let asked = Asked::of(call, hub, call.registry(hub), &version);
+    match route {
+        HubRoute::Modules(id) => asked.modules(id).await,
+        HubRoute::Module(id, module) => asked.module(id, module).await,
+        _ => Err(HubError::MethodNotAllowed),
+    }
+}
+
+/// Finds the hub, checks the operator, then does what the route and the method say.
+async fn operator<S: HubStore>(
+    call: &device::Call<'_, S>,
+    route: &HubRoute,
+) -> Result<Reply, HubError> {
+    let (request, origin) = (call.request, call.origin);
+    let backend = &call.devices.backend;
     let now = origin.at;
-    let caller = Caller::identify(hubs, request)?;
+    let caller = Caller::identify(call.hubs, request)?;
     let needed = permission(route, &request.method);
-    let actor = caller.may(needed.unwrap_or(Permissions::from_bits(0)), now)?;
+    let may = caller.may(needed.unwrap_or(Permissions::from_bits(0)), now);
+    let actor = match (may, route) {
+        // Who may stand in for any device may do what an edge device does.
+        (Err(refused), HubRoute::Modules(_) | HubRoute::Module(..)) => caller
+            .may(Permissions::DEVICE_CONNECT, now)
+            .map_err(|_| refused)?,
+        (may, _) => may?,
+    };
     let version = api_version(request)?;
     if matches!(route, HubRoute::NotServed) {
         return Err(HubError::NotServed(format!(
@@ -69,21 +118,8 @@ async fn call<S: HubStore>(
     if needed.is_none() {
         return Err(HubError::MethodNotAllowed);
     }
-    let registry = Registry::new(
-        &*backend.store,
-        &caller.hub.host_name,
-        now,
-        &*backend.entropy,
-    )
-    .by(origin.author(actor));
-    let asked = Asked {
-        now,
-        relay,
-        hub: &caller.hub.host_name,
-        registry,
-        request,
-        words: AuthenticationWords::of_version(&version),
-    };
+    let registry = call.registry(caller.hub).by(origin.author(actor));
+    let asked = Asked::of(call, caller.hub, registry, &version);
     match route {
         HubRoute::Query if request.method == Method::POST => {
             query::answer(backend, caller.hub, request).await
@@ -107,7 +143,11 @@ async fn call<S: HubStore>(
             let connected = backend.store.connected_devices(hub).await?;
             Ok(reply::service_statistics(connected))
         }
-        HubRoute::NotServed => Err(HubError::MethodNotAllowed),
+        // Those of devices were answered before.
+        HubRoute::NotServed
+        | HubRoute::Events(..)
+        | HubRoute::Message(..)
+        | HubRoute::Abandon(..) => Err(HubError::MethodNotAllowed),
     }
 }
 
@@ -173,7 +213,23 @@ struct Asked<'a, S> {
     words: AuthenticationWords,
 }
 
-impl<S: HubStore> Asked<'_, S> {
+impl<'a, S: HubStore> Asked<'a, S> {
+    fn of(
+        call: &device::Call<'a, S>,
+        hub: &'a Hub,
+        registry: Registry<'a, S>,
+        version: &str,
+    ) -> Self {
+        Asked {
+            now: call.origin.at,
+            relay: &call.devices.relay,
+            hub: &hub.host_name,
+            registry,
+            request: call.request,
+            words: AuthenticationWords::of_version(version),
+        }
+    }
+
     async fn devices(&self) -> Result<Reply, HubError> {
         if self.request.method == Method::POST {
             let items = bulk_items(&read_json(&self.request.body)?)?;

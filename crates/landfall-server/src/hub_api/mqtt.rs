@@ -17,7 +17,7 @@ use landfall_core::sas::LEEWAY;
 use landfall_core::store::{Change, CommitError};
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
-use landfall_hub::event::{EventKind, HubEvent};
+use landfall_hub::event::{EventKind, HubEvent, LARGEST_EVENT};
 use landfall_hub::registry::Registry;
 use landfall_hub::store::{HubStore, HubWrite};
 use landfall_wire::fault;
@@ -37,10 +37,6 @@ use crate::relay::Relay;
 use crate::telemetry::Traces;
 use crate::time;
 
-/// The largest message of a device, in bytes; its topic and its head come on top.
-///
-/// Source: docs/protocol/hub-api.md §2.1 [D].
-const LARGEST_MESSAGE: usize = 256 * 1024;
 /// What a packet may hold beside its message.
 const AROUND_A_MESSAGE: usize = 64 * 1024;
 /// How often a session looks for messages that another server queued.
@@ -105,7 +101,7 @@ impl<S: HubStore> HubDevices<S> {
     {
         match self.let_in(&connecting, link).await {
             Ok((mut session, until)) => {
-                connection.accept(LARGEST_MESSAGE + AROUND_A_MESSAGE, session.is_resumed());
+                connection.accept(LARGEST_EVENT + AROUND_A_MESSAGE, session.is_resumed());
                 let served = self.serve(&mut connection, &mut session, until).await;
                 if let Err(away) = served {
                     self.note(&away, &session.endpoint, link);
@@ -380,7 +376,7 @@ fn event(
     mut properties: Vec<Property>,
     now: Timestamp,
 ) -> Result<HubEvent, Away> {
-    if message.payload.len() > LARGEST_MESSAGE {
+    if message.payload.len() > LARGEST_EVENT {
         return Err(Away::TooLarge(message.payload.len()));
     }
     if message.retain {

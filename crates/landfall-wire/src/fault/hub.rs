@@ -151,7 +151,7 @@ table! {
         number: 400_003,
         told: Told {
             meaning: "A call of the hub that this build does not serve.",
-            cause: "Messages, jobs, configurations: they are not there yet.",
+            cause: "File upload, jobs, configurations: they are not there yet.",
             remedy: "The README lists what is not there yet.",
         },
     },
@@ -213,6 +213,16 @@ table! {
             meaning: "As many messages wait for the device or module as may.",
             cause: "Fifty are queued: it is away, does not listen to messages, or does not acknowledge them.",
             remedy: "`landfall hub c2d purge ID` empties the queue; messages also go when they expire.",
+        },
+    },
+    HubError::LockLost => Row {
+        status: StatusCode::PRECONDITION_FAILED,
+        name: "DeviceMessageLockLost",
+        number: 412_002,
+        told: Told {
+            meaning: "The message is not the caller's any more.",
+            cause: "More than a minute passed since it was taken, it was delivered again by another connection, or what became of it was said before.",
+            remedy: "Take the next message; a message whose lock ended comes again.",
         },
     },
     HubError::NoAnswer(_) => Row {

@@ -229,7 +229,7 @@ pub fn command_topic(endpoint: &Endpoint, message: &CloudMessage) -> String {
 }
 
 /// What the sender wants to hear of a message; nothing when it wants to hear nothing.
-fn ack_word(ack: Ack) -> Option<&'static str> {
+pub(crate) fn ack_word(ack: Ack) -> Option<&'static str> {
     match ack {
         Ack::None => None,
         Ack::Positive => Some("positive"),

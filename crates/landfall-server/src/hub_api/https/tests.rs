@@ -16,14 +16,16 @@ use landfall_wire::route::{self, Route};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::relay::Relay;
+use crate::backend::Backend;
+use crate::feed::Feed;
+use crate::telemetry::{TraceRetention, Traces};
 use crate::time::{SystemClock, SystemEntropy};
 
 const HOST: &str = "127.0.0.1";
 
 /// A server with one hub, and its operator.
 struct Desk {
-    backend: Backend<SqlStore>,
+    devices: HubDevices<SqlStore>,
     hubs: Vec<Hub>,
     _folder: tempfile::TempDir,
 }
@@ -75,8 +77,18 @@ impl Desk {
         let write = HubWrite::PutHub(Box::new(hub.clone()), HubExpect::Absent);
         let written = store.commit(vec![Change::of_hub(vec![write])]).await;
         assert_eq!(written, [Ok(())]);
+        let backend = Backend::observing(store, clock, entropy);
+        let retention = TraceRetention {
+            age: Duration::from_secs(60),
+            count: 10,
+        };
         Desk {
-            backend: Backend::observing(store, clock, entropy),
+            devices: HubDevices {
+                relay: Arc::default(),
+                feed: Feed::default(),
+                traces: Traces::start(&backend, retention).0,
+                backend,
+            },
             hubs: vec![hub],
             _folder: folder,
         }
@@ -88,7 +100,12 @@ impl Desk {
             .iter()
             .find(|known| known.name.as_str() == policy)
             .expect("a default policy");
-        let expiry = self.backend.clock.now().plus(Duration::from_secs(60));
+        let expiry = self
+            .devices
+            .backend
+            .clock
+            .now()
+            .plus(Duration::from_secs(60));
         let name = policy.name.as_str();
         sign(HOST, &policy.keys.primary, Some(name), expiry)
     }
@@ -135,11 +152,14 @@ impl Desk {
         let Some(Route::Hub(route)) = route::parse(&request.path) else {
             panic!("{path} is no path of the hub API");
         };
-        let origin = Origin::own(self.backend.clock.now(), &*self.backend.entropy);
+        let origin = Origin::own(
+            self.devices.backend.clock.now(),
+            &*self.devices.backend.entropy,
+        );
         let reply = answer(
-            &self.backend,
+            &self.devices,
             &self.hubs,
-            &Relay::default(),
+            &Arc::from([]),
             &request,
             &route,
             &origin,

@@ -4,7 +4,7 @@ use landfall_core::clock::Timestamp;
 use landfall_core::sas::SasToken;
 use landfall_core::store::{Change, CommitError, ReadError};
 use landfall_core::trace::Finding;
-use landfall_hub::access::endpoint::{Identity, Proof, Refusal, admit};
+use landfall_hub::access::endpoint::{Proof, Refusal};
 use landfall_hub::device::Hub;
 use landfall_hub::event::EventKind;
 use landfall_hub::kept_session::{NewSession, Opened};
@@ -15,6 +15,7 @@ use landfall_wire::mqtt::session::{Connecting, Refused};
 use super::session::Session;
 use super::{HubDevices, life_cycle, pick};
 use crate::connection::Link;
+use crate::hub_api::admission;
 
 /// Why a peer is turned away: what it is told, and why for the operator.
 pub(super) struct TurnedAway {
@@ -62,27 +63,13 @@ impl<S: HubStore> HubDevices<S> {
         link: &Link,
         now: Timestamp,
     ) -> Result<Result<Option<Timestamp>, Refusal>, ReadError> {
-        let (store, endpoint) = (&self.backend.store, &named.endpoint);
-        let Some(device) = store.device(&hub.host_name, &endpoint.device).await? else {
-            return Ok(Err(Refusal::NotThere));
-        };
-        let module = match &endpoint.module {
-            None => None,
-            Some(id) => match store.module(&hub.host_name, &endpoint.device, id).await? {
-                None => return Ok(Err(Refusal::NotThere)),
-                module => module,
-            },
-        };
         let password = connecting.password.as_deref().map(String::from_utf8_lossy);
         let proof = Proof {
             token: password.as_deref().map(SasToken::parse),
             certificate: link.chain.first().and_then(|leaf| leaf.as_ref().ok()),
         };
-        let identity = Identity {
-            device: &device,
-            module: module.as_ref(),
-        };
-        Ok(admit(hub, identity, endpoint, host, &proof, now))
+        let store = &*self.backend.store;
+        admission::admitted(store, hub, &named.endpoint, host, &proof, now).await
     }
 
     /// Begins the session in the store: whoever had the place before has lost it, on whatever server.
@@ -139,12 +126,7 @@ impl TurnedAway {
     fn refused(refusal: &Refusal) -> Self {
         TurnedAway {
             refused: Refused::NotAuthorized,
-            finding: Finding::new(
-                "hub.credential",
-                "an enabled device or module of this hub, and its own credential",
-                refusal.to_string(),
-                "`landfall hub device show ID --keys` tells what the hub asks for. A device that was provisioned connects with the credential it registered with.",
-            ),
+            finding: admission::finding(refusal),
         }
     }
 

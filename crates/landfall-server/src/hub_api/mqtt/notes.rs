@@ -4,9 +4,10 @@
 use landfall_core::id::TrackingId;
 use landfall_core::trace::{Finding, Stage};
 use landfall_hub::endpoint::Endpoint;
+use landfall_hub::event::LARGEST_EVENT;
 use landfall_hub::store::HubStore;
 
-use super::{Away, HubDevices, LARGEST_MESSAGE};
+use super::{Away, HubDevices};
 use crate::connection::Link;
 use crate::connection::mqtt::Ended;
 use crate::telemetry::Attempt;
@@ -30,7 +31,7 @@ impl<S: HubStore> HubDevices<S> {
             Away::TooLarge(size) => {
                 let finding = Finding::new(
                     "hub.message_size",
-                    format!("messages of {LARGEST_MESSAGE} bytes at most"),
+                    format!("messages of {LARGEST_EVENT} bytes at most"),
                     format!("one of {size} bytes"),
                     "Send less at once, or in several messages.",
                 );
