@@ -1,10 +1,12 @@
 //! Calls a server over HTTPS, or a collector of traces over HTTP: carries [`Request`]s there and [`Reply`]s back.
 //!
-//! One connection is kept per [`Client`]. What the bytes mean is `landfall_wire::client`'s business;
+//! One connection is kept per [`Client`]. MQTT is spoken in [`mqtt`]. What the bytes mean is `landfall_wire::client`'s business;
 //! which roots are trusted is the caller's, by [`tls`]. Called by the client commands and by dev's
 //! self-check.
 
+pub mod mqtt;
 pub mod tls;
+mod websocket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +25,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::time::timeout;
 
@@ -141,6 +144,14 @@ pub enum ClientError {
         /// What went wrong.
         cause: io::Error,
     },
+    /// The server speaks HTTP, and opens no WebSocket.
+    #[error("the server at {endpoint} opens no WebSocket that carries MQTT: it answered {status}")]
+    NoWebSocket {
+        /// Where to.
+        endpoint: Endpoint,
+        /// What it answered.
+        status: http::StatusCode,
+    },
     /// It took too long.
     #[error("{endpoint} did not answer within {} s", limit.as_secs())]
     TimedOut {
@@ -179,6 +190,10 @@ impl ClientError {
                 "check this machine's clock; if it is right, renew the server's certificate".into()
             }
             ClientError::Tls { .. } => "check that this port speaks TLS".into(),
+            ClientError::NoWebSocket { .. } => {
+                "check that the host is a Landfall server and nothing stands before it that strips WebSockets; or take MQTT without them"
+                    .into()
+            }
             ClientError::TimedOut { .. } => {
                 "check the network on the way and the server's load, then try again".into()
             }
@@ -335,8 +350,14 @@ async fn connect(
     endpoint: &Endpoint,
     tls: Option<&Arc<ClientConfig>>,
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-    let name = ServerName::try_from(endpoint.host.clone())
-        .map_err(|_| ClientError::Name(endpoint.host.clone()))?;
+    match tls {
+        Some(tls) => speak(endpoint, secured(endpoint, tls).await?).await,
+        None => speak(endpoint, dialed(endpoint).await?).await,
+    }
+}
+
+/// A connection to an endpoint, without TLS.
+async fn dialed(endpoint: &Endpoint) -> Result<TcpStream, ClientError> {
     let connected = match endpoint.through.as_slice() {
         [] => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await,
         addresses => TcpStream::connect(addresses).await,
@@ -345,16 +366,23 @@ async fn connect(
         endpoint: endpoint.clone(),
         cause,
     })?;
-    // A request is one small write; waiting for more only adds delay. Failing to say so is harmless.
+    // What is sent is one small write; waiting for more only adds delay. Failing to say so is harmless.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        return speak(endpoint, stream).await;
-    };
-    let stream = TlsConnector::from(Arc::clone(tls))
+    Ok(stream)
+}
+
+/// A TLS session with an endpoint.
+async fn secured(
+    endpoint: &Endpoint,
+    tls: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, ClientError> {
+    let name = ServerName::try_from(endpoint.host.clone())
+        .map_err(|_| ClientError::Name(endpoint.host.clone()))?;
+    let stream = dialed(endpoint).await?;
+    TlsConnector::from(Arc::clone(tls))
         .connect(name, stream)
         .await
-        .map_err(|cause| ClientError::of_tls(endpoint, cause))?;
-    speak(endpoint, stream).await
+        .map_err(|cause| ClientError::of_tls(endpoint, cause))
 }
 
 /// Begins HTTP on a stream.

@@ -1,5 +1,7 @@
 //! A WebSocket as the stream of bytes that it carries: MQTT, which does not care for its messages.
 //!
+//! Both ends are here: what a server agrees on, and what a client asks for.
+//!
 //! Source: docs/protocol/device-api.md §3.5: a packet may span frames, and a frame may hold several.
 
 use std::io;
@@ -11,7 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes};
 use futures_core::Stream as _;
 use futures_sink::Sink as _;
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use landfall_core::error::Error;
 use landfall_wire::message::{Reply, Request};
@@ -82,6 +87,47 @@ pub fn agree(head: &Request) -> Result<Reply, Error> {
     })
 }
 
+/// Path that clients of the cloud service open.
+const PATH: &str = "/$iothub/websocket";
+
+/// Asks for a WebSocket that carries MQTT, with a `key` that was drawn for it alone.
+pub fn ask(key: &[u8; 16]) -> Request {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (CONNECTION, HeaderValue::from_static("Upgrade")),
+        (UPGRADE, HeaderValue::from_static("websocket")),
+        (SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),
+        (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(MQTT)),
+    ] {
+        headers.insert(name, value);
+    }
+    if let Ok(key) = HeaderValue::from_str(&STANDARD.encode(key)) {
+        headers.insert(SEC_WEBSOCKET_KEY, key);
+    }
+    Request {
+        method: http::Method::GET,
+        path: PATH.to_owned(),
+        query: None,
+        headers,
+        body: Vec::new(),
+    }
+}
+
+/// Whether a server agreed to what was asked with `key`; that its status is 101 is seen already.
+pub fn is_agreed(key: &[u8; 16], headers: &HeaderMap) -> bool {
+    let is = |name: http::HeaderName, wanted: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted))
+    };
+    // The proof is one of letter and case.
+    let proof = accept(&STANDARD.encode(key));
+    is(UPGRADE, "websocket")
+        && is(SEC_WEBSOCKET_PROTOCOL, MQTT)
+        && headers
+            .get(SEC_WEBSOCKET_ACCEPT)
+            .is_some_and(|seen| seen.as_bytes() == proof.as_bytes())
+}
+
 /// Proves that the key was read (RFC 6455 §4.2.2).
 fn accept(key: &str) -> String {
     let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY);
@@ -98,8 +144,17 @@ pub struct Carried<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
-    /// Takes over a stream on which a WebSocket was agreed on.
+    /// Takes over a stream on which this end, a server, agreed on a WebSocket.
     pub async fn new(stream: S) -> Self {
+        Self::of(stream, Role::Server).await
+    }
+
+    /// Takes over a stream on which a server agreed on a WebSocket with this end.
+    pub async fn asked(stream: S) -> Self {
+        Self::of(stream, Role::Client).await
+    }
+
+    async fn of(stream: S, role: Role) -> Self {
         let bounds = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(0)
@@ -107,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carried<S> {
             .max_message_size(Some(LARGEST_MESSAGE))
             .max_frame_size(Some(LARGEST_MESSAGE));
         Carried {
-            socket: WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounds)).await,
+            socket: WebSocketStream::from_raw_socket(stream, role, Some(bounds)).await,
             rest: Bytes::new(),
         }
     }
@@ -236,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn a_client_takes_only_what_answers_its_own_key() {
+        let (key, other) = ([7; 16], [8; 16]);
+        let agreed = agree(&ask(&key)).expect("agreed").headers;
+        assert!(is_agreed(&key, &agreed));
+        assert!(!is_agreed(&other, &agreed));
+        for name in [UPGRADE, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_ACCEPT] {
+            let mut lacking = agreed.clone();
+            lacking.remove(&name);
+            assert!(!is_agreed(&key, &lacking), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_told() {
         let version = ("sec-websocket-version", "13");
         for (pairs, word) in [
@@ -265,11 +333,7 @@ mod tests {
     async fn bytes_pass_however_they_are_framed() {
         let (near, far) = tokio::io::duplex(64);
         let mut server = Carried::new(near).await;
-        let client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
-        let mut client = Carried {
-            socket: client,
-            rest: Bytes::new(),
-        };
+        let mut client = Carried::asked(far).await;
         let sent: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         let echo = async {
             let mut seen = vec![0; sent.len()];

@@ -1,7 +1,10 @@
 //! What a device or module says to its hub over MQTT: its user name, the topics it publishes and subscribes
-//! to, and the topics of what the hub sends. Bodies are those of [`crate::hub`].
+//! to, and the topics of what the hub sends. Bodies are those of [`crate::hub`]. Here they are read and made as
+//! the hub does it, in [`device`] as a device does.
 //!
 //! Source: docs/protocol/hub-api.md §2.1.
+
+pub mod device;
 
 use landfall_core::id::{DeviceId, ModuleId};
 use landfall_hub::endpoint::Endpoint;
@@ -19,6 +22,12 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 const EVENTS: &str = "messages/events/";
 const TWIN: &str = "$iothub/twin/";
 const METHODS: &str = "$iothub/methods/";
+const COMMANDS: &str = "messages/devicebound/";
+const DESIRED: &str = "PATCH/properties/desired/";
+const REPORTED: &str = "PATCH/properties/reported/";
+const TWIN_ANSWERS_FILTER: &str = "$iothub/twin/res/#";
+const DESIRED_FILTER: &str = "$iothub/twin/PATCH/properties/desired/#";
+const METHODS_FILTER: &str = "$iothub/methods/POST/#";
 
 /// Who a device or module says it is, by its user name and client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +141,7 @@ pub fn published(topic: &str, endpoint: &Endpoint) -> Option<Published> {
         let request_id = parameter(query, "$rid")?;
         return match path {
             "GET/" => Some(Published::TwinGet { request_id }),
-            "PATCH/properties/reported/" => Some(Published::Reported { request_id }),
+            REPORTED => Some(Published::Reported { request_id }),
             _ => None,
         };
     }
@@ -164,14 +173,14 @@ pub enum Subscription {
 /// Source: docs/protocol/hub-api.md §2.1 [S].
 pub fn subscription(filter: &str, endpoint: &Endpoint) -> Option<Subscription> {
     match filter {
-        "$iothub/twin/res/#" => return Some(Subscription::TwinAnswers),
-        "$iothub/twin/PATCH/properties/desired/#" => return Some(Subscription::Desired),
-        "$iothub/methods/POST/#" => return Some(Subscription::Methods),
+        TWIN_ANSWERS_FILTER => return Some(Subscription::TwinAnswers),
+        DESIRED_FILTER => return Some(Subscription::Desired),
+        METHODS_FILTER => return Some(Subscription::Methods),
         _ => {}
     }
     let own = filter.strip_prefix(&prefix(endpoint))?;
     match (own, &endpoint.module) {
-        ("messages/devicebound/#", _) => Some(Subscription::Commands),
+        (own, _) if own.strip_suffix('#') == Some(COMMANDS) => Some(Subscription::Commands),
         ("inputs/#" | "#", Some(_)) => Some(Subscription::Inputs),
         _ => None,
     }
@@ -187,7 +196,7 @@ pub fn twin_answer_topic(status: u16, request_id: &str, version: Option<i64>) ->
 
 /// The topic of a change of desired properties.
 pub fn desired_topic(version: i64) -> String {
-    format!("{TWIN}PATCH/properties/desired/?$version={version}")
+    format!("{TWIN}{DESIRED}?$version={version}")
 }
 
 /// The topic of a method to carry out.
@@ -214,18 +223,18 @@ pub fn command_topic(endpoint: &Endpoint, message: &CloudMessage) -> String {
     let system = system.into_iter().filter(|(_, value)| value.is_some());
     let own = message.properties.iter();
     let own = own.map(|(name, value)| (name.as_str(), value.as_deref()));
-    let pairs: Vec<String> = system
-        .chain(own)
+    format!("{}{COMMANDS}{}", prefix(endpoint), bag(system.chain(own)))
+}
+
+/// A bag of properties; names and values are percent-encoded.
+fn bag<'a>(properties: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let pairs: Vec<String> = properties
         .map(|(name, value)| match value {
             Some(value) => format!("{}={}", encoded(name), encoded(value)),
             None => encoded(name),
         })
         .collect();
-    format!(
-        "{}messages/devicebound/{}",
-        prefix(endpoint),
-        pairs.join("&")
-    )
+    pairs.join("&")
 }
 
 /// What the sender wants to hear of a message; nothing when it wants to hear nothing.

@@ -1,7 +1,10 @@
 //! What a device says to the provisioning service over MQTT: its user name, the topics it asks on, and
-//! the topics of its answers. Bodies are those of [`crate::device`].
+//! the topics of its answers. Bodies are those of [`crate::device`]. Here they are read and made as the service
+//! does it, in [`device`] as a device does.
 //!
 //! Source: docs/protocol/device-api.md §3.
+
+pub mod device;
 
 use landfall_core::error::Error;
 use landfall_core::id::{IdScope, OperationId, RegistrationId};
@@ -17,6 +20,10 @@ pub const ANSWERS: &str = "$dps/registrations/res/#";
 const LONGEST_REQUEST_ID: usize = 1024;
 /// What every topic of the service begins with.
 const SERVICE: &str = "$dps/registrations/";
+/// What stands behind it when a device registers.
+const REGISTER: &str = "PUT/iotdps-register";
+/// What stands behind it when a device asks what became of that.
+const OPERATION_STATUS: &str = "GET/iotdps-get-operationstatus";
 
 /// Who a device says it is, by its user name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +129,8 @@ pub fn request(topic: &str) -> Option<Request> {
     let request_id =
         parameter(query, "$rid").filter(|id| (1..=LONGEST_REQUEST_ID).contains(&id.len()))?;
     let asked = match path.strip_suffix('/').unwrap_or(path) {
-        "PUT/iotdps-register" => Asked::Register,
-        "GET/iotdps-get-operationstatus" => {
+        REGISTER => Asked::Register,
+        OPERATION_STATUS => {
             let id = parameter(query, "operationId").map(decoded);
             Asked::OperationStatus(
                 OperationId::parse(&id.unwrap_or_default()).map_err(|error| error.to_string()),

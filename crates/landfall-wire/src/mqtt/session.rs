@@ -131,8 +131,8 @@ pub enum Broken {
     /// CONNECT came twice.
     #[error("it sent CONNECT a second time")]
     ConnectedTwice,
-    /// A packet that only servers send, or one of QoS 2.
-    #[error("it sent {0}, which no client of this service sends")]
+    /// A packet that its side never sends, or not there, or one of QoS 2.
+    #[error("it sent {0}, which has no place there")]
     Unexpected(&'static str),
     /// It was silent for longer than it said it would be.
     #[error("nothing came from it for {} s", .0.as_secs())]
@@ -276,15 +276,7 @@ impl Session {
         delivery: Delivery,
     ) -> Option<NonZeroU16> {
         let packet_id = (delivery == Delivery::AtLeastOnce).then(|| self.draw_packet_id());
-        self.write(Packet::Publish(Box::new(Publish {
-            dup: false,
-            retain: false,
-            qos: qos(delivery),
-            topic: topic.into(),
-            packet_id,
-            payload: payload.into(),
-            properties: None,
-        })));
+        self.write(published(topic, payload.into(), delivery, packet_id));
         packet_id
     }
 
@@ -420,7 +412,7 @@ impl Session {
 }
 
 /// A message, unless it is of QoS 2 or its topic is none that can be published to.
-fn message(publish: Publish) -> Result<Message, Broken> {
+pub(super) fn message(publish: Publish) -> Result<Message, Broken> {
     if publish.qos == QoS::ExactlyOnce {
         return Err(Broken::Unexpected("a message of QoS 2"));
     }
@@ -430,6 +422,24 @@ fn message(publish: Publish) -> Result<Message, Broken> {
         packet_id: publish.packet_id,
         retain: publish.retain,
     })
+}
+
+/// The packet of a message.
+pub(super) fn published(
+    topic: String,
+    payload: Bytes,
+    delivery: Delivery,
+    packet_id: Option<NonZeroU16>,
+) -> Packet {
+    Packet::Publish(Box::new(Publish {
+        dup: false,
+        retain: false,
+        qos: qos(delivery),
+        topic: topic.into(),
+        packet_id,
+        payload,
+        properties: None,
+    }))
 }
 
 fn topic(topic: ByteString) -> Result<ByteString, Broken> {
@@ -448,7 +458,7 @@ fn without_nul(text: ByteString) -> Result<ByteString, Broken> {
     Ok(text)
 }
 
-fn empty(what: &str, length: u32) -> Result<(), Broken> {
+pub(super) fn empty(what: &str, length: u32) -> Result<(), Broken> {
     if length == 0 {
         return Ok(());
     }
@@ -456,14 +466,14 @@ fn empty(what: &str, length: u32) -> Result<(), Broken> {
 }
 
 /// What is granted of a delivery that was asked for: QoS 2 is granted as 1.
-fn delivery(asked: QoS) -> Delivery {
+pub(super) fn delivery(asked: QoS) -> Delivery {
     match asked {
         QoS::AtMostOnce => Delivery::AtMostOnce,
         QoS::AtLeastOnce | QoS::ExactlyOnce => Delivery::AtLeastOnce,
     }
 }
 
-fn qos(delivery: Delivery) -> QoS {
+pub(super) fn qos(delivery: Delivery) -> QoS {
     match delivery {
         Delivery::AtMostOnce => QoS::AtMostOnce,
         Delivery::AtLeastOnce => QoS::AtLeastOnce,

@@ -191,6 +191,7 @@ fn kind(error: &ClientError) -> String {
         ClientError::Name(_)
         | ClientError::OtherName { .. }
         | ClientError::UnknownAuthority(_)
+        | ClientError::NoWebSocket { .. }
         | ClientError::OutOfTime(_) => error.to_string(),
     }
 }

@@ -155,6 +155,7 @@ impl Caller {
             ClientError::Name(_)
             | ClientError::OtherName { .. }
             | ClientError::UnknownAuthority(_)
+            | ClientError::NoWebSocket { .. }
             | ClientError::OutOfTime(_) => false,
         }
     }
