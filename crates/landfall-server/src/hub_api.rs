@@ -7,6 +7,7 @@ mod admission;
 pub mod https;
 pub mod mqtt;
 pub mod query;
+mod trail;
 
 use landfall_core::audit::Actor;
 use landfall_core::clock::Timestamp;

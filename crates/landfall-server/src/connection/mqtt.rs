@@ -3,8 +3,10 @@
 //! fills its own socket.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use landfall_core::trace::Finding;
 use landfall_wire::mqtt::session::{Broken, Event, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -14,6 +16,10 @@ use crate::time::{self, Stopwatch};
 
 /// How much is read at once, in bytes. It lies on the stack: a connection that idles holds no buffer.
 const READ: usize = 4096;
+
+/// How long a peer may take to read what waits for it. One that takes longer is gone without a word, or never
+/// reads.
+const READS_WITHIN: Duration = Duration::from_secs(30);
 
 /// An MQTT connection that is open.
 pub struct Connection<S> {
@@ -32,8 +38,20 @@ pub enum Ended {
     Stopping,
     /// The peer broke the protocol, or was silent for too long.
     Broken(Broken),
+    /// The peer does not read what is sent to it.
+    Stuck,
     /// The connection failed.
     Failed(io::Error),
+}
+
+/// What a peer did wrong that broke the protocol, as an operator reads it.
+pub fn broken_finding(broken: &Broken) -> Finding {
+    Finding::new(
+        "mqtt.packet",
+        "packets of MQTT 3.1.1, in its order, of QoS 0 or 1",
+        broken.to_string(),
+        "Use a client of MQTT 3.1.1; a body larger than limits.body_bytes is not read.",
+    )
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -96,16 +114,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes what the session has to say.
     ///
     /// # Errors
-    /// [`Ended::Failed`] when the peer cannot be written to.
+    /// [`Ended::Failed`] when the peer cannot be written to, [`Ended::Stuck`] when it does not read.
     pub async fn flush(&mut self) -> Result<(), Ended> {
         if self.session.outgoing().is_empty() {
             return Ok(());
         }
         while !self.session.outgoing().is_empty() {
             // What was taken leaves the buffer with it, so that nothing is written twice.
-            let written = self.stream.write_buf(self.session.outgoing()).await;
-            if written.map_err(Ended::Failed)? == 0 {
-                return Err(Ended::Gone);
+            let writing = self.stream.write_buf(self.session.outgoing());
+            match time::timeout(READS_WITHIN, writing).await {
+                Ok(Ok(0)) => return Err(Ended::Gone),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(Ended::Failed(error)),
+                Err(_) => return Err(Ended::Stuck),
             }
         }
         *self.session.outgoing() = BytesMut::new();
@@ -115,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Closes in order, so that the peer reads the last words.
     pub async fn close(mut self) {
         let _ = self.flush().await;
-        let _ = self.stream.shutdown().await;
+        let _ = time::timeout(READS_WITHIN, self.stream.shutdown()).await;
     }
 
     async fn broken(&mut self, broken: Broken) -> Ended {

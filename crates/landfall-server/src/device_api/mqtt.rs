@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{DeviceApi, transport_note};
 use crate::connection::Link;
-use crate::connection::mqtt::{Connection, Ended};
+use crate::connection::mqtt::{Connection, Ended, broken_finding};
 use crate::metrics::label::Asked;
 use crate::telemetry::Attempt;
 
@@ -281,6 +281,9 @@ where
                     &broken.to_string(),
                 );
             }
+            Away::Ended(Ended::Stuck) => {
+                tracing::info!(%peer, "MQTT connection closed: its peer does not read");
+            }
             Away::Ended(Ended::Gone | Ended::Stopping) => {}
             Away::Ended(Ended::Failed(error)) => {
                 tracing::debug!(%peer, %error, "MQTT connection broke off");
@@ -320,14 +323,5 @@ fn topic_finding(topic: &str) -> Finding {
         "$dps/registrations/PUT/iotdps-register/?$rid=…, or …/GET/iotdps-get-operationstatus/?$rid=…&operationId=…",
         topic,
         "Publish to the topics of the provisioning service only; telemetry goes to the assigned hub.",
-    )
-}
-
-fn broken_finding(broken: &Broken) -> Finding {
-    Finding::new(
-        "mqtt.packet",
-        "packets of MQTT 3.1.1, in its order, of QoS 0 or 1",
-        broken.to_string(),
-        "Use a client of MQTT 3.1.1; a body larger than limits.body_bytes is not read.",
     )
 }

@@ -104,7 +104,7 @@ impl<S: HubStore> HubDevices<S> {
                 connection.accept(LARGEST_EVENT + AROUND_A_MESSAGE, session.is_resumed());
                 let served = self.serve(&mut connection, &mut session, until).await;
                 if let Err(away) = served {
-                    self.note(&away, &session.endpoint, link);
+                    self.note(&away, &session, link).await;
                     if let Some(will) = connecting.will {
                         self.publish_will(&session, will).await;
                     }
@@ -114,7 +114,10 @@ impl<S: HubStore> HubDevices<S> {
             Err(turned_away) => {
                 connection.session().refuse(turned_away.refused);
                 let finding = turned_away.finding;
-                self.trace(link, &connecting.client_id, &finding, &finding.seen);
+                let user_name = connecting.user_name.as_deref().unwrap_or_default();
+                let host = user_name.split(['/', ':']).next().unwrap_or_default();
+                let id = &connecting.client_id;
+                self.trace(link, host, id, &finding, &finding.seen).await;
             }
         }
         connection.close().await;

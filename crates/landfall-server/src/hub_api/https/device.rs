@@ -7,7 +7,6 @@ use http::Method;
 use landfall_core::audit::Origin;
 use landfall_core::id::{DeviceId, ModuleId};
 use landfall_core::sas::SasToken;
-use landfall_core::trace::Stage;
 use landfall_hub::access::endpoint::{Proof, Refusal};
 use landfall_hub::access::resource_host;
 use landfall_hub::device::Hub;
@@ -23,10 +22,10 @@ use landfall_wire::route::HubRoute;
 
 use super::api_version;
 use crate::hub_api::mqtt::HubDevices;
+use crate::hub_api::trail::Trail;
 use crate::hub_api::{Caller, admission, pick};
 use crate::listener::Chain;
 use crate::metrics::label::Protocol;
-use crate::telemetry::Attempt;
 
 /// What a caller is told that is not let in: no more than a stranger may know.
 const UNPROVED: &str = "the device or module did not prove that it may do this";
@@ -165,7 +164,7 @@ impl<'a, S: HubStore> Call<'a, S> {
                 Ok(hub)
             }
             Err(refusal) => {
-                self.trace(endpoint, &refusal);
+                self.trace(hub, endpoint, &refusal).await;
                 Err(HubError::Unauthorized(UNPROVED.to_owned()))
             }
         }
@@ -180,23 +179,17 @@ impl<'a, S: HubStore> Call<'a, S> {
         })
     }
 
-    fn trace(&self, endpoint: &Endpoint, refusal: &Refusal) {
-        let Origin {
-            at,
-            address,
-            tracking_id,
-        } = self.origin;
-        let peer = address.map(|address| address.to_string());
-        let mut attempt = Attempt::begin(
-            tracking_id.clone(),
-            Protocol::Https.word(),
-            peer.unwrap_or_default(),
-            *at,
-        );
-        let action = format!("{} on the hub", self.request.method);
-        attempt.asked(&action, "", &endpoint.to_string());
-        attempt.stop(Stage::Request, &admission::finding(refusal));
-        attempt.end("401");
-        self.devices.traces.keep(attempt);
+    async fn trace(&self, hub: &Hub, endpoint: &Endpoint, refusal: &Refusal) {
+        let peer = self.origin.address.map(|address| address.to_string());
+        let trail = Trail {
+            tracking_id: self.origin.tracking_id.clone(),
+            protocol: Protocol::Https,
+            peer: peer.unwrap_or_default(),
+            host: hub.host_name.as_str(),
+            id: &endpoint.to_string(),
+            action: &format!("{} on the hub", self.request.method),
+        };
+        let finding = admission::finding(refusal);
+        self.devices.keep_trail(trail, &finding, "401").await;
     }
 }

@@ -2,21 +2,23 @@
 //! for all else.
 
 use landfall_core::id::TrackingId;
-use landfall_core::trace::{Finding, Stage};
-use landfall_hub::endpoint::Endpoint;
+use landfall_core::trace::Finding;
 use landfall_hub::event::LARGEST_EVENT;
 use landfall_hub::store::HubStore;
+use landfall_wire::mqtt::session::Broken;
 
+use super::session::Session;
 use super::{Away, HubDevices};
 use crate::connection::Link;
-use crate::connection::mqtt::Ended;
-use crate::telemetry::Attempt;
+use crate::connection::mqtt::{Ended, broken_finding};
+use crate::hub_api::trail::Trail;
 
 impl<S: HubStore> HubDevices<S> {
     /// Says why a session ended: what its peer did wrong in a trace, all else in the log.
-    pub(super) fn note(&self, away: &Away, endpoint: &Endpoint, link: &Link) {
+    pub(super) async fn note(&self, away: &Away, session: &Session, link: &Link) {
         let peer = link.peer;
-        let id = endpoint.to_string();
+        let id = session.endpoint.to_string();
+        let host = session.hub.as_str();
         match away {
             Away::Topic(topic) => {
                 let seen: String = topic.escape_debug().take(128).collect();
@@ -26,7 +28,14 @@ impl<S: HubStore> HubDevices<S> {
                     seen,
                     "Compare with docs/protocol/hub-api.md §2.1: ids are told by case, and a device has none of another's topics.",
                 );
-                self.trace(link, &id, &finding, "a topic that the hub does not have");
+                self.trace(
+                    link,
+                    host,
+                    &id,
+                    &finding,
+                    "a topic that the hub does not have",
+                )
+                .await;
             }
             Away::TooLarge(size) => {
                 let finding = Finding::new(
@@ -35,13 +44,27 @@ impl<S: HubStore> HubDevices<S> {
                     format!("one of {size} bytes"),
                     "Send less at once, or in several messages.",
                 );
-                self.trace(link, &id, &finding, "a message that is too large");
+                self.trace(link, host, &id, &finding, "a message that is too large")
+                    .await;
             }
             Away::NotKept(error) => {
                 tracing::error!(%peer, device = %id, %error, "session ended: what it sent could not be kept, and was not acknowledged");
             }
-            Away::Ended(Ended::Broken(broken)) => {
+            Away::Ended(Ended::Broken(broken @ Broken::Silent(_))) => {
                 tracing::info!(%peer, device = %id, "session ended: {broken}");
+            }
+            Away::Ended(Ended::Broken(broken)) => {
+                self.trace(
+                    link,
+                    host,
+                    &id,
+                    &broken_finding(broken),
+                    &broken.to_string(),
+                )
+                .await;
+            }
+            Away::Ended(Ended::Stuck) => {
+                tracing::info!(%peer, device = %id, "session ended: it does not read what is sent to it");
             }
             Away::Ended(Ended::Failed(error)) => {
                 tracing::debug!(%peer, device = %id, %error, "session broke off");
@@ -57,18 +80,24 @@ impl<S: HubStore> HubDevices<S> {
     }
 
     /// Keeps the trace of a peer that was turned away, or whose session ended for a fault of its own.
-    pub(super) fn trace(&self, link: &Link, client_id: &str, finding: &Finding, outcome: &str) {
+    pub(super) async fn trace(
+        &self,
+        link: &Link,
+        host: &str,
+        client_id: &str,
+        finding: &Finding,
+        outcome: &str,
+    ) {
         let now = self.backend.clock.now();
-        let tracking_id = TrackingId::draw(now, &*self.backend.entropy);
-        let mut attempt = Attempt::begin(
-            tracking_id,
-            link.protocol.word(),
-            link.peer.to_string(),
-            now,
-        );
-        attempt.asked("connect to the hub", "", client_id);
-        attempt.stop(Stage::Request, finding);
-        attempt.end(format!("connection closed: {outcome}"));
-        self.traces.keep(attempt);
+        let trail = Trail {
+            tracking_id: TrackingId::draw(now, &*self.backend.entropy),
+            protocol: link.protocol,
+            peer: link.peer.to_string(),
+            host,
+            id: client_id,
+            action: "connect to the hub",
+        };
+        let outcome = format!("connection closed: {outcome}");
+        self.keep_trail(trail, finding, &outcome).await;
     }
 }
