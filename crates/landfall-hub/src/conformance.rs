@@ -10,6 +10,7 @@ mod events;
 mod hubs;
 mod messages;
 mod modules;
+mod notices;
 mod placement;
 mod sessions;
 mod twins;
@@ -26,6 +27,7 @@ use crate::error::HubError;
 use crate::policy::default_policies;
 use crate::registry::identity::DeviceRequest;
 use crate::registry::{EmbeddedHubs, IfMatch, Registry};
+use crate::relay::Nobody;
 use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::{TwinChange, TwinContent};
 
@@ -63,6 +65,7 @@ pub async fn session_suite<S: HubStore>(
     events::run(&here, &there).await;
     messages::run(&house("messages.conformance.hub").await).await;
     sessions::run(&house("sessions.conformance.hub").await).await;
+    notices::run(&house("notices.conformance.hub").await).await;
 }
 
 /// A hub of one part of the suite.
@@ -99,7 +102,8 @@ impl<S: HubStore> House<S> {
     }
 
     fn registry(&self) -> Registry<'_, S> {
-        Registry::new(&*self.store, &self.hub, self.clock.now(), &*self.entropy)
+        let (now, entropy) = (self.clock.now(), &*self.entropy);
+        Registry::new(&*self.store, &self.hub, now, entropy, &Nobody)
     }
 
     fn embedded(&self) -> EmbeddedHubs<S> {

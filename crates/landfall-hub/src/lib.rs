@@ -19,5 +19,6 @@ pub mod policies;
 pub mod policy;
 pub mod query;
 pub mod registry;
+pub mod relay;
 pub mod store;
 pub mod twin;

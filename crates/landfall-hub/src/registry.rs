@@ -25,7 +25,9 @@ pub use devices::MOST_LISTED_DEVICES;
 pub use modules::MOST_MODULES;
 pub use placement::EmbeddedHubs;
 
+use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::relay::{Notice, Relay};
 use crate::store::{HubStore, HubWrite};
 
 /// How often a change looks again when others are faster.
@@ -37,6 +39,7 @@ pub struct Registry<'a, S> {
     hub: &'a HubHostName,
     now: Timestamp,
     entropy: &'a dyn Entropy,
+    relay: &'a dyn Relay,
     author: Option<Author>,
 }
 
@@ -59,25 +62,28 @@ impl IfMatch {
     }
 }
 
-/// What a change writes, and what it leaves.
+/// What a change writes, who is to hear of it once it is durable, and what it leaves.
 struct Plan<T> {
     writes: Vec<HubWrite>,
+    notice: Option<(Endpoint, Notice)>,
     result: T,
 }
 
 impl<'a, S: HubStore> Registry<'a, S> {
-    /// The registry of `hub` at `now`.
+    /// The registry of `hub` at `now`. What it changes is told through `relay`.
     pub fn new(
         store: &'a S,
         hub: &'a HubHostName,
         now: Timestamp,
         entropy: &'a dyn Entropy,
+        relay: &'a dyn Relay,
     ) -> Self {
         Registry {
             store,
             hub,
             now,
             entropy,
+            relay,
             author: None,
         }
     }
@@ -107,10 +113,20 @@ impl<'a, S: HubStore> Registry<'a, S> {
         }
     }
 
+    /// Tells who is connected to this server of what was done.
+    fn tell(&self, notice: Option<&(Endpoint, Notice)>) {
+        if let Some((endpoint, notice)) = notice {
+            self.relay.tell(self.hub, endpoint, notice);
+        }
+    }
+
     /// Carries out a plan; `None` when a record was no longer as the plan had read it.
     async fn attempt<T>(&self, plan: Plan<T>) -> Result<Option<T>, HubError> {
         match self.commit(plan.writes).await {
-            Ok(()) => Ok(Some(plan.result)),
+            Ok(()) => {
+                self.tell(plan.notice.as_ref());
+                Ok(Some(plan.result))
+            }
             Err(CommitError::Unavailable(cause)) => Err(HubError::Unavailable(cause)),
             Err(
                 CommitError::Exists(_)

@@ -37,6 +37,35 @@ pub struct TwinSection {
     pub version: i64,
 }
 
+impl TwinSection {
+    /// The properties with their version, as the device or module reads them.
+    ///
+    /// Source: docs/protocol/hub-api.md §2.1 [D].
+    pub fn versioned(&self) -> Json {
+        with_version(
+            self.properties.to_object().unwrap_or_default(),
+            self.version,
+        )
+    }
+}
+
+/// A change of desired properties as the device or module reads it: the patch, or all of them after a
+/// replacement, with the version that they have by it. None when the change is none of them.
+///
+/// Source: docs/protocol/hub-api.md §1.6 [D], §2.1 [S].
+pub fn desired_notice(verb: TwinVerb, change: &TwinChange, twin: &Twin) -> Option<Json> {
+    let patch = change.desired.as_ref()?;
+    Some(match verb {
+        TwinVerb::Replace => twin.desired.versioned(),
+        TwinVerb::Patch => with_version(patch.clone(), twin.desired.version),
+    })
+}
+
+fn with_version(mut members: JsonObject, version: i64) -> Json {
+    members.insert("$version".to_owned(), version.into());
+    Json::Object(members)
+}
+
 /// What an operator changes of a twin: the sections named, and no other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TwinChange {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use landfall_core::id::HubHostName;
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::error::HubError;
+use landfall_hub::relay::Notice;
 use landfall_wire::hub::MethodCall;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -103,7 +104,7 @@ impl Relay {
 
     /// Hands something to a session. Nobody there needs nothing; one that does not take what waits for it
     /// is dismissed, and finds the state of things when it comes back.
-    pub fn push(&self, hub: &HubHostName, endpoint: &Endpoint, push: Push) {
+    fn push(&self, hub: &HubHostName, endpoint: &Endpoint, push: Push) {
         let key = (hub.clone(), endpoint.clone());
         let mut seats = self.lock();
         let is_stuck = seats
@@ -116,7 +117,7 @@ impl Relay {
     }
 
     /// Ends the session of a device or module, and those of a device's modules.
-    pub fn dismiss(&self, hub: &HubHostName, endpoint: &Endpoint) {
+    fn dismiss(&self, hub: &HubHostName, endpoint: &Endpoint) {
         self.lock().taken.retain(|(of, seated), _| {
             let is_meant = seated == endpoint
                 || (endpoint.module.is_none() && seated.device == endpoint.device);
@@ -182,6 +183,18 @@ impl Relay {
 
     fn lock(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl landfall_hub::relay::Relay for Relay {
+    fn tell(&self, hub: &HubHostName, endpoint: &Endpoint, notice: &Notice) {
+        match notice {
+            Notice::Desired(version, change) => {
+                self.push(hub, endpoint, Push::Desired(*version, change.clone()));
+            }
+            Notice::Messages => self.push(hub, endpoint, Push::Messages),
+            Notice::Ended => self.dismiss(hub, endpoint),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub use command::{cloud_message, purged, queued};
 pub use identity::{AuthenticationWords, device_json, module_json};
 pub use method::{MethodCall, method_call, method_reply};
 pub use request::{device_request, if_match, module_request, read_json, twin_change};
-pub use twin::{desired_json, module_twin_json, own_twin_json, reported_patch, twin_json};
+pub use twin::{module_twin_json, own_twin_json, reported_patch, twin_json};
 
 #[cfg(test)]
 mod tests;

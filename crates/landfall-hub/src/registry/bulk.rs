@@ -9,7 +9,7 @@ use landfall_core::store::CommitError;
 use super::identity::{DeviceRequest, ModuleRequest};
 use super::{ATTEMPTS, IfMatch, Plan, Registry, devices, modules, overtaken};
 use crate::error::HubError;
-use crate::store::{HubStore, HubWrite};
+use crate::store::HubStore;
 use crate::twin::{TwinChange, TwinContent, TwinVerb};
 
 /// The most items of one bulk call.
@@ -105,10 +105,10 @@ impl<S: HubStore> Registry<'_, S> {
         let mut changes = Vec::new();
         for item in items {
             match self.plan_item(item).await {
-                Ok((_, writes)) if writes.is_empty() => {}
-                Ok((ask, writes)) => {
-                    planned.push((item, ask));
-                    changes.push(self.change(writes));
+                Ok((_, plan)) if plan.writes.is_empty() => {}
+                Ok((ask, plan)) => {
+                    planned.push((item, ask, plan.notice));
+                    changes.push(self.change(plan.writes));
                 }
                 Err(error) => failures.push(failure(item, error)),
             }
@@ -118,11 +118,14 @@ impl<S: HubStore> Registry<'_, S> {
         }
         let results = self.store.commit(changes).await;
         let mut results = results.into_iter();
-        for (item, ask) in planned {
+        for (item, ask, notice) in planned {
             let result = results
                 .next()
                 .unwrap_or_else(|| Err(CommitError::Unavailable("no answer".to_owned())));
-            let Err(error) = result else { continue };
+            let Err(error) = result else {
+                self.tell(notice.as_ref());
+                continue;
+            };
             let ended = match refused(ask, error) {
                 Some(error) => Err(error),
                 None => self.again(ask).await,
@@ -133,10 +136,7 @@ impl<S: HubStore> Registry<'_, S> {
         }
     }
 
-    async fn plan_item<'i>(
-        &self,
-        item: &'i BulkItem,
-    ) -> Result<(&'i BulkAsk, Vec<HubWrite>), HubError> {
+    async fn plan_item<'i>(&self, item: &'i BulkItem) -> Result<(&'i BulkAsk, Plan<()>), HubError> {
         let ask = item.ask.as_ref().map_err(Clone::clone)?;
         Ok((ask, self.plan(ask).await?))
     }
@@ -144,9 +144,12 @@ impl<S: HubStore> Registry<'_, S> {
     /// Looks again at a record that had changed between reading and writing.
     async fn again(&self, ask: &BulkAsk) -> Result<(), HubError> {
         for _ in 0..ATTEMPTS {
-            let writes = self.plan(ask).await?;
-            match self.commit(writes).await {
-                Ok(()) => return Ok(()),
+            let plan = self.plan(ask).await?;
+            match self.commit(plan.writes).await {
+                Ok(()) => {
+                    self.tell(plan.notice.as_ref());
+                    return Ok(());
+                }
                 Err(error) => {
                     if let Some(error) = refused(ask, error) {
                         return Err(error);
@@ -157,39 +160,43 @@ impl<S: HubStore> Registry<'_, S> {
         Err(overtaken())
     }
 
-    async fn plan(&self, ask: &BulkAsk) -> Result<Vec<HubWrite>, HubError> {
-        fn writes<T>(plan: Plan<T>) -> Vec<HubWrite> {
-            plan.writes
+    async fn plan(&self, ask: &BulkAsk) -> Result<Plan<()>, HubError> {
+        fn alone<T>(plan: Plan<T>) -> Plan<()> {
+            Plan {
+                writes: plan.writes,
+                notice: plan.notice,
+                result: (),
+            }
         }
         const VERB: TwinVerb = TwinVerb::Patch;
         match ask {
             BulkAsk::CreateDevice(request, content) => {
-                self.plan_create_device(request, content).map(writes)
+                self.plan_create_device(request, content).map(alone)
             }
             BulkAsk::UpdateDevice(request, if_match) => {
-                self.plan_update_device(request, if_match).await.map(writes)
+                self.plan_update_device(request, if_match).await.map(alone)
             }
             BulkAsk::DeleteDevice(id, if_match) => {
-                self.plan_delete_device(id, if_match).await.map(writes)
+                self.plan_delete_device(id, if_match).await.map(alone)
             }
             BulkAsk::PatchTwin(id, change, if_match) => self
                 .plan_change_twin(id, VERB, change, if_match)
                 .await
-                .map(writes),
+                .map(alone),
             BulkAsk::CreateModule(request, content) => {
-                self.plan_create_module(request, content).await.map(writes)
+                self.plan_create_module(request, content).await.map(alone)
             }
             BulkAsk::UpdateModule(request, if_match) => {
-                self.plan_update_module(request, if_match).await.map(writes)
+                self.plan_update_module(request, if_match).await.map(alone)
             }
             BulkAsk::DeleteModule(device, id, if_match) => self
                 .plan_delete_module(device, id, if_match)
                 .await
-                .map(writes),
+                .map(alone),
             BulkAsk::PatchModuleTwin(device, id, change, if_match) => self
                 .plan_change_module_twin(device, id, VERB, change, if_match)
                 .await
-                .map(writes),
+                .map(alone),
         }
     }
 }

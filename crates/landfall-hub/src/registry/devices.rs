@@ -6,7 +6,9 @@ use landfall_core::store::CommitError;
 use super::identity::{DeviceRequest, edge_modules, fresh_device, updated_device};
 use super::{ATTEMPTS, IfMatch, Plan, Registry, overtaken};
 use crate::device::{Device, Module};
+use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::relay::Notice;
 use crate::store::{DeviceCounts, HubExpect, HubSelection, HubStore, HubWrite};
 use crate::twin::TwinContent;
 
@@ -111,6 +113,7 @@ impl<S: HubStore> Registry<'_, S> {
         }
         Ok(Plan {
             writes,
+            notice: None,
             result: device,
         })
     }
@@ -132,8 +135,11 @@ impl<S: HubStore> Registry<'_, S> {
             let there = self.store.modules_of(self.hub, &device.id).await?;
             writes.extend(self.put_edge_modules(&device.id, &there));
         }
+        // It is let in again by what is asked of it now.
+        let ended = (Endpoint::device(device.id.clone()), Notice::Ended);
         Ok(Plan {
             writes,
+            notice: Some(ended),
             result: device,
         })
     }
@@ -151,6 +157,7 @@ impl<S: HubStore> Registry<'_, S> {
                 id.clone(),
                 HubExpect::Revision(device.revision),
             )],
+            notice: Some((Endpoint::device(id.clone()), Notice::Ended)),
             result: (),
         })
     }

@@ -8,6 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::error::HubError;
 use crate::event::HubEvent;
 use crate::message::{CloudMessage, LOCKED_FOR, Lock, Settlement};
+use crate::relay::Notice;
 use crate::store::{HubAnswer, HubStore, HubWrite};
 
 impl<S: HubStore> Registry<'_, S> {
@@ -23,6 +24,7 @@ impl<S: HubStore> Registry<'_, S> {
         let write = HubWrite::Enqueue(self.hub.clone(), endpoint.clone(), Box::new(message));
         for answer in self.settle(endpoint, vec![write]).await? {
             if let HubAnswer::Enqueued(sequence) = answer {
+                self.relay.tell(self.hub, endpoint, &Notice::Messages);
                 return Ok(sequence);
             }
         }

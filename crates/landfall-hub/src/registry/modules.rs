@@ -6,7 +6,9 @@ use landfall_core::store::CommitError;
 use super::identity::{ModuleRequest, fresh_module, updated_module};
 use super::{ATTEMPTS, IfMatch, Plan, Registry, overtaken};
 use crate::device::Module;
+use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::relay::Notice;
 use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::TwinContent;
 
@@ -118,6 +120,7 @@ impl<S: HubStore> Registry<'_, S> {
                 Box::new(module.clone()),
                 HubExpect::Absent,
             )],
+            notice: None,
             result: module,
         })
     }
@@ -136,6 +139,8 @@ impl<S: HubStore> Registry<'_, S> {
                 Box::new(module.clone()),
                 HubExpect::Revision(before.revision),
             )],
+            // It is let in again by what is asked of it now.
+            notice: Some((endpoint(&module), Notice::Ended)),
             result: module,
         })
     }
@@ -155,8 +160,16 @@ impl<S: HubStore> Registry<'_, S> {
                 id.clone(),
                 HubExpect::Revision(module.revision),
             )],
+            notice: Some((endpoint(&module), Notice::Ended)),
             result: (),
         })
+    }
+}
+
+pub(super) fn endpoint(module: &Module) -> Endpoint {
+    Endpoint {
+        device: module.device_id.clone(),
+        module: Some(module.id.clone()),
     }
 }
 

@@ -18,6 +18,7 @@ use super::identity::{DeviceRequest, fresh_device, updated_device};
 use super::{AuthenticationRequest, Registry};
 use crate::device::{Device, DeviceAuthentication, DeviceStatus};
 use crate::error::HubError;
+use crate::relay::Nobody;
 use crate::store::{HubExpect, HubStore, HubWrite};
 use crate::twin::TwinContent;
 
@@ -60,7 +61,8 @@ impl<S: HubStore> HubRegistry for EmbeddedHubs<S> {
         self.check_hub(&placement.hub).await?;
         let now = self.clock.now();
         let settler = Settler {
-            registry: Registry::new(&*self.store, &placement.hub, now, &*self.entropy),
+            // A device that is placed connects anew.
+            registry: Registry::new(&*self.store, &placement.hub, now, &*self.entropy, &Nobody),
             placement,
             now,
             entropy: &*self.entropy,

@@ -3,13 +3,14 @@
 use landfall_core::document::JsonObject;
 use landfall_core::id::{DeviceId, ModuleId};
 
-use super::modules::spoken;
+use super::modules::{endpoint, spoken};
 use super::{ATTEMPTS, IfMatch, Plan, Registry, overtaken};
 use crate::device::{Device, Module};
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::relay::Notice;
 use crate::store::{HubExpect, HubStore, HubWrite};
-use crate::twin::{Twin, TwinChange, TwinVerb};
+use crate::twin::{Twin, TwinChange, TwinVerb, desired_notice};
 
 impl<S: HubStore> Registry<'_, S> {
     /// Changes a device's twin; gives the device with it.
@@ -106,6 +107,7 @@ impl<S: HubStore> Registry<'_, S> {
         };
         Ok(Plan {
             writes: vec![write],
+            notice: None,
             result: version,
         })
     }
@@ -120,8 +122,9 @@ impl<S: HubStore> Registry<'_, S> {
         let mut device = self.device(id).await?;
         if_match.check(&device.twin.etag, || format!("The twin of device {id}"))?;
         let revision = device.revision;
-        let mut writes = Vec::new();
+        let (mut writes, mut notice) = (Vec::new(), None);
         if let Some(twin) = device.twin.changed(verb, change, self.now)? {
+            notice = desired(Endpoint::device(id.clone()), verb, change, &twin);
             device.twin = twin;
             device.revision += 1;
             writes.push(HubWrite::PutDevice(
@@ -132,6 +135,7 @@ impl<S: HubStore> Registry<'_, S> {
         }
         Ok(Plan {
             writes,
+            notice,
             result: device,
         })
     }
@@ -149,8 +153,9 @@ impl<S: HubStore> Registry<'_, S> {
             format!("The twin of {}", spoken(&module))
         })?;
         let revision = module.revision;
-        let mut writes = Vec::new();
+        let (mut writes, mut notice) = (Vec::new(), None);
         if let Some(twin) = module.twin.changed(verb, change, self.now)? {
+            notice = desired(endpoint(&module), verb, change, &twin);
             module.twin = twin;
             module.revision += 1;
             writes.push(HubWrite::PutModule(
@@ -161,7 +166,20 @@ impl<S: HubStore> Registry<'_, S> {
         }
         Ok(Plan {
             writes,
+            notice,
             result: module,
         })
     }
+}
+
+/// What a connected device or module is told of a change of its twin.
+fn desired(
+    endpoint: Endpoint,
+    verb: TwinVerb,
+    change: &TwinChange,
+    twin: &Twin,
+) -> Option<(Endpoint, Notice)> {
+    let told = desired_notice(verb, change, twin)?;
+    let notice = Notice::Desired(twin.desired.version, told.to_string());
+    Some((endpoint, notice))
 }

@@ -15,11 +15,11 @@ use landfall_hub::error::HubError;
 use landfall_hub::policy::Permissions;
 use landfall_hub::registry::{IfMatch, MOST_LISTED_DEVICES, Registry};
 use landfall_hub::store::HubStore;
-use landfall_hub::twin::{Twin, TwinChange, TwinContent, TwinVerb};
+use landfall_hub::twin::{TwinContent, TwinVerb};
 use landfall_wire::fault;
 use landfall_wire::hub::{
-    AuthenticationWords, bulk_items, cloud_message, desired_json, device_request, if_match,
-    method_call, method_reply, module_request, purged, queued, read_json, reply, twin_change,
+    AuthenticationWords, bulk_items, cloud_message, device_request, if_match, method_call,
+    method_reply, module_request, purged, queued, read_json, reply, twin_change,
 };
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::HubRoute;
@@ -27,7 +27,7 @@ use landfall_wire::route::HubRoute;
 use super::mqtt::HubDevices;
 use super::{Caller, query, report};
 use crate::listener::Chain;
-use crate::relay::{Push, Relay};
+use crate::relay::Relay;
 
 /// Answers one call of the hub API on the hub that it is for. `hubs` are all that this server
 /// embeds.
@@ -245,13 +245,7 @@ impl<'a, S: HubStore> Asked<'a, S> {
             Method::PUT => {
                 let asked = device_request(id, &read_json(&self.request.body)?)?;
                 let device = match self.if_match()? {
-                    Some(known) => {
-                        let device = self.registry.update_device(&asked, &known).await?;
-                        // It is let in again by what is asked of it now.
-                        self.relay
-                            .dismiss(self.hub, &Endpoint::device(device.id.clone()));
-                        device
-                    }
+                    Some(known) => self.registry.update_device(&asked, &known).await?,
                     None => {
                         let empty = TwinContent::default();
                         self.registry.create_device(&asked, &empty).await?
@@ -261,7 +255,6 @@ impl<'a, S: HubStore> Asked<'a, S> {
             }
             Method::DELETE => {
                 self.registry.delete_device(&id, &self.known()?).await?;
-                self.relay.dismiss(self.hub, &Endpoint::device(id));
                 Ok(reply::removed())
             }
             _ => Ok(reply::device(&self.registry.device(&id).await?)),
@@ -306,12 +299,9 @@ impl<'a, S: HubStore> Asked<'a, S> {
             Some(verb) => {
                 let change = twin_change(verb, &read_json(&self.request.body)?)?;
                 let known = self.known()?;
-                let device = self
-                    .registry
+                self.registry
                     .change_twin(&id, verb, &change, &known)
-                    .await?;
-                self.push_desired(Endpoint::device(id), verb, &change, &device.twin);
-                device
+                    .await?
             }
         };
         Ok(reply::twin(&device))
@@ -324,37 +314,20 @@ impl<'a, S: HubStore> Asked<'a, S> {
             Some(verb) => {
                 let change = twin_change(verb, &read_json(&self.request.body)?)?;
                 let known = self.known()?;
-                let changed = self
-                    .registry
+                self.registry
                     .change_module_twin(&id, &module, verb, &change, &known)
-                    .await?;
-                let endpoint = Endpoint {
-                    device: id.clone(),
-                    module: Some(module),
-                };
-                self.push_desired(endpoint, verb, &change, &changed.twin);
-                changed
+                    .await?
             }
         };
         let device = self.registry.device(&id).await?;
         Ok(reply::module_twin(Some(&device), &module))
     }
 
-    /// Tells a connected device or module what it is asked to become.
-    fn push_desired(&self, endpoint: Endpoint, verb: TwinVerb, change: &TwinChange, twin: &Twin) {
-        if let Some(desired) = desired_json(verb, change, twin) {
-            let version = twin.desired.version;
-            let push = Push::Desired(version, desired.to_string());
-            self.relay.push(self.hub, &endpoint, push);
-        }
-    }
-
-    /// Queues a message for a device, and wakes it when it is connected.
+    /// Queues a message for a device.
     async fn send_message(&self, id: &str) -> Result<Reply, HubError> {
         let message = cloud_message(&read_json(&self.request.body)?, self.now)?;
         let endpoint = Endpoint::device(DeviceId::parse(id)?);
         let sequence = self.registry.send_message(&endpoint, message).await?;
-        self.relay.push(self.hub, &endpoint, Push::Messages);
         Ok(queued(sequence))
     }
 

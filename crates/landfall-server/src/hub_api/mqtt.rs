@@ -316,7 +316,8 @@ impl<S: HubStore> HubDevices<S> {
         }
         let now = self.backend.clock.now();
         let entropy = &*self.backend.entropy;
-        let registry = Registry::new(&*self.backend.store, &session.hub, now, entropy);
+        let (store, relay) = (&*self.backend.store, &*self.relay);
+        let registry = Registry::new(store, &session.hub, now, entropy, relay);
         let (request_id, answer) = match published {
             Published::TwinGet { request_id } => {
                 let twin = registry.twin_of(&session.endpoint).await;

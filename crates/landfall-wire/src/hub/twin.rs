@@ -5,7 +5,7 @@ use landfall_core::document::{Json, JsonObject};
 use landfall_core::id::Etag;
 use landfall_hub::device::{Device, DeviceAuthentication, DeviceStatus, Module, Presence};
 use landfall_hub::error::HubError;
-use landfall_hub::twin::{Twin, TwinChange, TwinSection, TwinVerb};
+use landfall_hub::twin::{Twin, TwinSection};
 use serde_json::json;
 
 use super::identity::{AuthenticationWords, connection_state, status_word, thumbprints};
@@ -67,31 +67,9 @@ pub fn module_twin_json(device: Option<&Device>, module: &Module) -> Json {
 /// Source: docs/protocol/hub-api.md §2.1 [D].
 pub fn own_twin_json(twin: &Twin) -> Json {
     json!({
-        "desired": versioned(&twin.desired),
-        "reported": versioned(&twin.reported),
+        "desired": twin.desired.versioned(),
+        "reported": twin.reported.versioned(),
     })
-}
-
-/// A change of desired properties as the device or module reads it: the patch, or all of them after a
-/// replacement, with the version that they have by it.
-///
-/// Source: docs/protocol/hub-api.md §1.6 [D], §2.1 [S].
-pub fn desired_json(verb: TwinVerb, change: &TwinChange, twin: &Twin) -> Option<Json> {
-    let patch = change.desired.as_ref()?;
-    Some(match verb {
-        TwinVerb::Replace => versioned(&twin.desired),
-        TwinVerb::Patch => {
-            let mut members = patch.clone();
-            put(&mut members, "$version", twin.desired.version);
-            Json::Object(members)
-        }
-    })
-}
-
-fn versioned(section: &TwinSection) -> Json {
-    let mut members = section.properties.to_object().unwrap_or_default();
-    put(&mut members, "$version", section.version);
-    Json::Object(members)
 }
 
 /// Reads what a device or module reports of itself.

@@ -137,7 +137,8 @@ impl<'a, S: HubStore> Call<'a, S> {
     /// The records of a hub, as whoever asks for itself changes them: no operator answers for it.
     pub(super) fn registry(&self, hub: &'a Hub) -> Registry<'a, S> {
         let (backend, now) = (&self.devices.backend, self.origin.at);
-        Registry::new(&*backend.store, &hub.host_name, now, &*backend.entropy)
+        let (name, relay) = (&hub.host_name, &*self.devices.relay);
+        Registry::new(&*backend.store, name, now, &*backend.entropy, relay)
     }
 
     /// The hub that is meant, when it lets the endpoint in. Why not stands in a trace.
