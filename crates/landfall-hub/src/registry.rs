@@ -27,7 +27,7 @@ pub use placement::EmbeddedHubs;
 
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
-use crate::relay::{Notice, Relay};
+use crate::relay::{Notice, RELAYED_FOR, Relay};
 use crate::store::{HubStore, HubWrite};
 
 /// How often a change looks again when others are faster.
@@ -113,6 +113,24 @@ impl<'a, S: HubStore> Registry<'a, S> {
         }
     }
 
+    /// Writes with what makes other servers tell their sessions. That stands first: whom it is for must still be
+    /// there.
+    fn told_elsewhere(
+        &self,
+        notice: Option<&(Endpoint, Notice)>,
+        mut writes: Vec<HubWrite>,
+    ) -> Vec<HubWrite> {
+        if let Some((endpoint, notice)) = notice
+            && !writes.is_empty()
+            && !self.store.node().is_empty()
+        {
+            let until = self.now.plus(RELAYED_FOR);
+            let tell = HubWrite::Tell(self.hub.clone(), endpoint.clone(), notice.clone(), until);
+            writes.insert(0, tell);
+        }
+        writes
+    }
+
     /// Tells who is connected to this server of what was done.
     fn tell(&self, notice: Option<&(Endpoint, Notice)>) {
         if let Some((endpoint, notice)) = notice {
@@ -122,7 +140,8 @@ impl<'a, S: HubStore> Registry<'a, S> {
 
     /// Carries out a plan; `None` when a record was no longer as the plan had read it.
     async fn attempt<T>(&self, plan: Plan<T>) -> Result<Option<T>, HubError> {
-        match self.commit(plan.writes).await {
+        let writes = self.told_elsewhere(plan.notice.as_ref(), plan.writes);
+        match self.commit(writes).await {
             Ok(()) => {
                 self.tell(plan.notice.as_ref());
                 Ok(Some(plan.result))

@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::event::{EventEnds, EventLimit, HubEvent, KeptEvent};
 use crate::kept_session::{KeptSession, KeptSubscription, NewSession, Opened};
 use crate::message::{CloudMessage, Lock, Settlement};
+use crate::relay::{Notice, Relayed, RelayedAnswer, RelayedCall};
 
 /// What a hub write expects of the record it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,13 @@ pub enum HubWrite {
     KeepSubscriptions(HubHostName, Endpoint, i64, Vec<KeptSubscription>),
     /// Note that the endpoint of the session with this epoch was heard of. Refused likewise.
     NoteActivity(HubHostName, Endpoint, i64, Timestamp),
+    /// Hand a notice to the servers that have the sessions it is for, as long as it is worth until then. Nothing
+    /// is done where this server has them, or nobody.
+    Tell(HubHostName, Endpoint, Notice, Timestamp),
+    /// Hand a method to the server that has the session; gives [`HubAnswer::Called`].
+    Call(HubHostName, Endpoint, RelayedCall, Timestamp),
+    /// Hand what came of a method of an endpoint of this hub to the server of that name, which waits for it.
+    Reply(HubHostName, String, RelayedAnswer, Timestamp),
     /// Note that an endpoint was heard of that needs no session for it. Refused when the endpoint is not there.
     NoteVisit(HubHostName, Endpoint, Timestamp),
     /// End the session with this epoch; one that has ended stays as it is. Refused likewise.
@@ -90,6 +98,8 @@ pub enum HubAnswer {
     Purged(usize),
     /// What a new session is told.
     Opened(Opened),
+    /// Whether another server has the session of who is called.
+    Called(bool),
 }
 
 /// How many devices a hub has.
@@ -191,6 +201,23 @@ pub trait HubStore: Store<HubWrite = HubWrite, HubRecord = HubRecord> {
     /// The name of this server among those that share the database, as sessions bear it; empty where there is only
     /// one.
     fn node(&self) -> String;
+
+    /// Whether something that another server handed to this one waits to be taken.
+    fn is_handed_something(
+        &self,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, ReadError>> + Send;
+
+    /// Takes at most so much of what was handed to this server and is worth something at `now`, in its order.
+    fn take_relayed(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Relayed>, ReadError>> + Send;
+
+    /// Waits until another server may have handed something to this one. A wake-up may get lost: whoever waits also
+    /// looks now and then. Where there is only one server this never ends.
+    fn woken(&self) -> impl Future<Output = ()> + Send;
 
     /// The latest session of an endpoint; none before the first.
     fn session(

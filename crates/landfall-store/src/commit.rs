@@ -25,7 +25,7 @@ pub(crate) use self::request::{Request, closed};
 use crate::dialect::{Fault, Session, patience};
 use crate::observer::{Again, Observed, Observer};
 use crate::secret::Sealer;
-use crate::{audit, enrollments, events, lease, messages, operations, sessions, traces};
+use crate::{audit, enrollments, events, lease, messages, operations, relayed, sessions, traces};
 
 /// How often a group is tried again before it is halved or given up.
 const TRIES: u32 = 6;
@@ -396,7 +396,11 @@ fn attempt(session: &Session, sealer: &Sealer, request: &Request) -> Result<Outc
         }
         Request::Ask(change, _) => apply::change(session, sealer, change).map(Done::Gave),
         Request::CloseLost { now, limit, .. } => {
+            relayed::purge(session, *now, *limit)?;
             sessions::close_lost(session, *now, *limit).map(Done::Removed)
+        }
+        Request::TakeRelayed { now, limit, .. } => {
+            relayed::take(session, *now, *limit).map(Done::Handed)
         }
         Request::PurgeMessages { now, limit, .. } => {
             messages::purge(session, *now, *limit).map(Done::Removed)

@@ -11,7 +11,7 @@ mod sqlite;
 use std::borrow::Cow;
 
 use self::postgres::hindrance;
-pub(crate) use self::postgres::{Columns, Pool, Postgres, patience};
+pub(crate) use self::postgres::{Alarm, Columns, Pool, Postgres, patience};
 pub use self::postgres::{PostgresUrl, UrlError};
 pub(crate) use self::session::{Session, Source};
 pub(crate) use self::sqlite::{Place, Sqlite};

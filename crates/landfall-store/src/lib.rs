@@ -26,6 +26,7 @@ mod observer;
 mod operations;
 mod record;
 mod registrations;
+mod relayed;
 mod revisions;
 pub mod schema;
 pub mod secret;

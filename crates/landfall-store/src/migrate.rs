@@ -28,6 +28,10 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../migrations/sqlite/0005_locks.sql"),
         include_str!("../migrations/postgres/0005_locks.sql"),
     ),
+    (
+        include_str!("../migrations/sqlite/0006_relayed.sql"),
+        include_str!("../migrations/postgres/0006_relayed.sql"),
+    ),
 ];
 
 /// Why a database has not this build's schema.

@@ -8,12 +8,13 @@ use landfall_core::store::CommitError;
 use landfall_hub::endpoint::Endpoint;
 use landfall_hub::event::{EventKind, HubEvent};
 use landfall_hub::kept_session::{Displaced, KeptSession, KeptSubscription, NewSession, Opened};
+use landfall_hub::relay::RELAYED_FOR;
 
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::messages::{hold_endpoint, place, spoken};
 use crate::record::{from_text, id, to_text};
 use crate::secret::Sealer;
-use crate::{events, lease, revisions};
+use crate::{events, lease, relayed, revisions};
 
 const TABLE: &str = "hub_sessions";
 
@@ -67,6 +68,7 @@ pub(crate) fn open(
     let heard = before
         .as_ref()
         .map_or(opened, |before| before.last_activity.max(opened));
+    let owner = hub;
     let [hub, device, module] = place(hub, endpoint);
     session.execute(
         "INSERT INTO hub_sessions (hub, device, module, epoch, node, connected, clean, opened,
@@ -89,6 +91,13 @@ pub(crate) fn open(
         ],
     )?;
     let subscriptions = left.map(|left| read_subscriptions(&left.subscriptions));
+    if let Some(before) = before.as_ref().filter(|before| before.connected)
+        && before.node != session.node()
+    {
+        // The one that is displaced need not wait until it writes.
+        let until = new.opened.plus(RELAYED_FOR);
+        relayed::ended(session, owner, endpoint, &before.node, before.epoch, until)?;
+    }
     Ok(Opened {
         epoch,
         subscriptions: subscriptions.transpose()?,
@@ -107,6 +116,45 @@ fn read_subscriptions(text: &str) -> Result<Vec<KeptSubscription>, Fault> {
         .into_iter()
         .map(|(filter, qos)| KeptSubscription { filter, qos });
     Ok(kept.collect())
+}
+
+/// A session that another server has.
+pub(crate) struct Elsewhere {
+    /// The server.
+    pub(crate) node: String,
+    /// The module; empty for the device itself.
+    pub(crate) module: String,
+    /// The session's epoch.
+    pub(crate) epoch: i64,
+}
+
+/// The session of an endpoint that another server has, if one has; with it those of a device's modules.
+pub(crate) fn elsewhere(
+    session: &Session,
+    hub: &HubHostName,
+    endpoint: &Endpoint,
+    with_modules: bool,
+) -> Result<Vec<Elsewhere>, Fault> {
+    let [hub, device, module] = place(hub, endpoint);
+    session.every(
+        "SELECT node, module, epoch FROM hub_sessions
+         WHERE hub = $1 AND device = $2 AND (module = $3 OR $4 = CAST(1 AS BIGINT)) AND connected = 1
+           AND node <> $5 ORDER BY module",
+        &[
+            hub,
+            device,
+            module,
+            i64::from(with_modules).into(),
+            session.node().into(),
+        ],
+        |row| {
+            Ok(Elsewhere {
+                node: row.text(0)?.to_owned(),
+                module: row.text(1)?.to_owned(),
+                epoch: row.integer(2)?,
+            })
+        },
+    )
 }
 
 /// Keeps what a session subscribed to.
@@ -262,7 +310,7 @@ pub(crate) fn remove(
 /// event of each; gives how many. Asked of a database that servers share.
 pub(crate) fn close_lost(session: &Session, now: Timestamp, limit: usize) -> Result<usize, Fault> {
     let lost = session.every(
-        "SELECT s.hub, s.device, s.module FROM hub_sessions s
+        "SELECT s.hub, s.device, s.module, s.node, s.epoch FROM hub_sessions s
          WHERE s.connected = 1 AND s.node <> $1 AND NOT EXISTS
            (SELECT 1 FROM nodes n WHERE n.node = s.node AND n.lease_until >= $2)
          ORDER BY s.hub, s.device, s.module LIMIT $3",
@@ -271,8 +319,17 @@ pub(crate) fn close_lost(session: &Session, now: Timestamp, limit: usize) -> Res
             lease::now(session)?.into(),
             i64::try_from(limit).unwrap_or(i64::MAX).into(),
         ],
-        endpoint_of,
+        |row| {
+            let (hub, endpoint) = endpoint_of(row)?;
+            Ok((hub, endpoint, row.text(3)?.to_owned(), row.integer(4)?))
+        },
     )?;
+    let until = now.plus(RELAYED_FOR);
+    for (hub, endpoint, node, epoch) in &lost {
+        // A server that was only away for a while lets its peers go, so that they come back.
+        relayed::ended(session, hub, endpoint, node, *epoch, until)?;
+    }
+    let lost: Vec<_> = lost.into_iter().map(|(hub, of, ..)| (hub, of)).collect();
     end_each(session, &lost, now)
 }
 

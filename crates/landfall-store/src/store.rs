@@ -18,7 +18,7 @@ pub use self::open::OpenError;
 pub(crate) use self::open::{check_key, keep_private, key_opens};
 use self::readers::Readers;
 use crate::commit::{Request, closed};
-use crate::dialect::{Read, Source};
+use crate::dialect::{Alarm, Read, Source};
 use crate::observer::{Observed, Observer};
 use crate::services;
 
@@ -30,6 +30,8 @@ pub struct SqlStore {
     /// The name of this run among the servers that share the database; empty where there is only one.
     node: String,
     readers: Readers,
+    /// Where several servers share the database.
+    alarm: Option<Alarm>,
     services: services::Remembered,
     requests: Sender<Request>,
     commits: Arc<AtomicU64>,

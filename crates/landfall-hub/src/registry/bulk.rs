@@ -107,8 +107,9 @@ impl<S: HubStore> Registry<'_, S> {
             match self.plan_item(item).await {
                 Ok((_, plan)) if plan.writes.is_empty() => {}
                 Ok((ask, plan)) => {
+                    let writes = self.told_elsewhere(plan.notice.as_ref(), plan.writes);
                     planned.push((item, ask, plan.notice));
-                    changes.push(self.change(plan.writes));
+                    changes.push(self.change(writes));
                 }
                 Err(error) => failures.push(failure(item, error)),
             }
@@ -145,7 +146,8 @@ impl<S: HubStore> Registry<'_, S> {
     async fn again(&self, ask: &BulkAsk) -> Result<(), HubError> {
         for _ in 0..ATTEMPTS {
             let plan = self.plan(ask).await?;
-            match self.commit(plan.writes).await {
+            let writes = self.told_elsewhere(plan.notice.as_ref(), plan.writes);
+            match self.commit(writes).await {
                 Ok(()) => {
                     self.tell(plan.notice.as_ref());
                     return Ok(());

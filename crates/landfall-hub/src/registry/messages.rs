@@ -22,9 +22,11 @@ impl<S: HubStore> Registry<'_, S> {
         message: CloudMessage,
     ) -> Result<i64, HubError> {
         let write = HubWrite::Enqueue(self.hub.clone(), endpoint.clone(), Box::new(message));
-        for answer in self.settle(endpoint, vec![write]).await? {
+        let notice = (endpoint.clone(), Notice::Messages);
+        let writes = self.told_elsewhere(Some(&notice), vec![write]);
+        for answer in self.settle(endpoint, writes).await? {
             if let HubAnswer::Enqueued(sequence) = answer {
-                self.relay.tell(self.hub, endpoint, &Notice::Messages);
+                self.tell(Some(&notice));
                 return Ok(sequence);
             }
         }

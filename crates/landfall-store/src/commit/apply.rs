@@ -8,7 +8,7 @@ use crate::dialect::{Fault, Session};
 use crate::secret::Sealer;
 use crate::{
     audit, certificates, devices, enrollments, events, hubs, messages, operations, registrations,
-    services, sessions,
+    relayed, services, sessions,
 };
 
 /// Holds the guards, and carries out the writes with the audit entries that an author's have; gives what hub
@@ -146,6 +146,14 @@ fn hub_write(
         HubWrite::Settle(hub, endpoint, lock, settlement, now) => {
             messages::settle(session, hub, endpoint, *lock, *settlement, *now)?;
         }
+        HubWrite::Tell(hub, endpoint, notice, until) => {
+            relayed::tell(session, hub, endpoint, notice, *until)?;
+        }
+        HubWrite::Call(hub, endpoint, call, until) => {
+            let called = relayed::call(session, hub, endpoint, call, *until)?;
+            return Ok(Some(HubAnswer::Called(called)));
+        }
+        HubWrite::Reply(_, node, answer, until) => relayed::answer(session, node, answer, *until)?,
         HubWrite::NoteVisit(hub, endpoint, at) => {
             sessions::note_visit(session, hub, endpoint, *at)?;
         }

@@ -4,6 +4,7 @@ use landfall_core::clock::Timestamp;
 use landfall_core::registration::operation::Operation;
 use landfall_core::store::{Change, CommitError, Guard, Write};
 use landfall_core::trace::DecisionTrace;
+use landfall_hub::relay::Relayed;
 use landfall_hub::store::{HubAnswer, HubWrite};
 use tokio::sync::oneshot::Sender;
 
@@ -60,6 +61,15 @@ pub(crate) enum Request {
         /// How many ended.
         answer: Sender<Result<usize, CommitError>>,
     },
+    /// Take what another server handed to this one.
+    TakeRelayed {
+        /// When.
+        now: Timestamp,
+        /// At most so much.
+        limit: usize,
+        /// What it was.
+        answer: Sender<Result<Vec<Relayed>, CommitError>>,
+    },
     /// Remove messages that wait no longer.
     PurgeMessages {
         /// When.
@@ -105,6 +115,8 @@ pub(super) enum Done {
     Each(Outcomes),
     /// These were found.
     Found(Vec<Operation>),
+    /// This was handed over.
+    Handed(Vec<Relayed>),
 }
 
 /// What became of a request.
@@ -160,6 +172,12 @@ impl Request {
             Request::Ask(_, to) => {
                 let _ = to.send(outcome.map(|done| match done {
                     Done::Gave(answers) => answers,
+                    _ => Vec::new(),
+                }));
+            }
+            Request::TakeRelayed { answer: to, .. } => {
+                let _ = to.send(outcome.map(|done| match done {
+                    Done::Handed(relayed) => relayed,
                     _ => Vec::new(),
                 }));
             }

@@ -4,6 +4,7 @@
 //!
 //! The owner is a thread of its own, never a task: it waits.
 
+mod alarm;
 mod columns;
 mod connecting;
 pub(super) mod hindrance;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Statement};
 
+pub(crate) use self::alarm::Alarm;
 pub(crate) use self::columns::Columns;
 pub(crate) use self::pool::Pool;
 pub use self::url::{PostgresUrl, UrlError};
@@ -150,6 +152,12 @@ impl Postgres {
     ) -> Result<Vec<tokio_postgres::Row>, Fault> {
         let statement = self.prepared(sql)?;
         self.wait(self.client.query(&statement, &parameters(values)))
+    }
+
+    /// Wakes the server of another node once the group is committed.
+    pub(super) fn wake(&self, node: &str) -> Result<(), Fault> {
+        let values = [alarm::CHANNEL.into(), node.into()];
+        self.rows("SELECT pg_notify($1, $2)", &values).map(drop)
     }
 
     /// All rows of the answer to a question about many rows.

@@ -183,6 +183,14 @@ impl Session {
         }
     }
 
+    /// Wakes the server of another node once the group is committed; where there is only one there is none.
+    pub(crate) fn wake(&self, node: &str) -> Result<(), Fault> {
+        match self {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(postgres) => postgres.wake(node),
+        }
+    }
+
     /// All rows of a read.
     pub(crate) fn all<T>(&self, read: &Read<'_, T>, sealer: &Sealer) -> Result<Vec<T>, Fault> {
         self.every(&read.sql, &read.values, |row| (read.decode)(row, sealer))

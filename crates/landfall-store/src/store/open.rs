@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Readers, SqlStore};
 use crate::commit::{Connection, Writer};
-use crate::dialect::{Durability, Fault, PostgresUrl, Session, Source};
+use crate::dialect::{Alarm, Durability, Fault, PostgresUrl, Session, Source};
 use crate::migrate::{self, MigrateError};
 use crate::observer::Observed;
 use crate::secret::{Sealer, SealingKey};
@@ -230,6 +230,10 @@ impl Opening {
                 String::new()
             },
             readers: self.readers.clone(),
+            alarm: match (&self.source, self.readers.pool()) {
+                (Source::Postgres(url), Some(pool)) => Some(Alarm::new(url, pool, &self.node)),
+                _ => None,
+            },
             services: crate::services::Remembered::default(),
             requests,
             commits: Arc::clone(&self.commits),

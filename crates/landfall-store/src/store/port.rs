@@ -25,6 +25,7 @@ use landfall_hub::endpoint::Endpoint;
 use landfall_hub::event::{EventEnds, EventLimit, KeptEvent};
 use landfall_hub::kept_session::KeptSession;
 use landfall_hub::message::CloudMessage;
+use landfall_hub::relay::Relayed;
 use landfall_hub::store::{DeviceCounts, HubAnswer, HubSelection, HubStore, HubWrite};
 use tokio::sync::oneshot;
 
@@ -34,7 +35,7 @@ use crate::dialect::patience;
 use crate::enrollments::Many;
 use crate::{
     audit, certificates, devices, enrollments, events, hubs, messages, operations, registrations,
-    services, sessions, traces,
+    relayed, services, sessions, traces,
 };
 
 /// How long a caller waits for the writer, where a database elsewhere can keep it waiting: over a
@@ -350,6 +351,30 @@ impl HubStore for SqlStore {
         limit: EventLimit,
     ) -> Result<Vec<KeptEvent>, ReadError> {
         self.all(events::after(hub, after, limit)).await
+    }
+
+    async fn is_handed_something(&self, now: Timestamp) -> Result<bool, ReadError> {
+        if !self.source.is_shared() {
+            return Ok(false);
+        }
+        let waits = self.one(&relayed::waits(&self.node, now)).await?;
+        Ok(waits.is_some())
+    }
+
+    async fn take_relayed(&self, now: Timestamp, limit: usize) -> Result<Vec<Relayed>, ReadError> {
+        if !self.source.is_shared() {
+            return Ok(Vec::new());
+        }
+        self.ask(|answer| Request::TakeRelayed { now, limit, answer })
+            .await
+            .map_err(read_error)
+    }
+
+    async fn woken(&self) {
+        match &self.alarm {
+            Some(alarm) => alarm.woken().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn node(&self) -> String {

@@ -13,5 +13,6 @@ mod observed;
 mod opening;
 mod postgres;
 mod registry;
+mod relayed;
 mod sealing;
 mod upgrade;

@@ -33,7 +33,7 @@ async fn unfinished(store: &SqlStore) -> Vec<Operation> {
 }
 
 /// Two stores on one database, and its URL.
-async fn two(server: &str) -> (SqlStore, SqlStore, String) {
+pub(crate) async fn two(server: &str) -> (SqlStore, SqlStore, String) {
     let database = postgres::fresh(server).await;
     let one = postgres::open(&database).await.expect("opens");
     let other = postgres::open(&database).await.expect("opens");

@@ -52,7 +52,7 @@ async fn an_older_schema_is_brought_up_to_date() {
             row.get(0)
         })
         .expect("a version");
-    assert_eq!(version, 5);
+    assert_eq!(version, 6);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
             refused,
             OpenError::NewerSchema {
                 found: 99,
-                known: 5,
+                known: 6,
                 ..
             }
         ),

@@ -27,6 +27,16 @@ pub(crate) async fn run(url: &str, sql: &str) {
     let _ = connection.await;
 }
 
+/// The number that a query gives.
+pub(crate) async fn number(url: &str, sql: &str) -> i64 {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("a connection");
+    tokio::spawn(connection);
+    let row = client.query_one(sql, &[]).await.expect("a row");
+    row.get(0)
+}
+
 /// A database of its own on a server: a schema that nobody else uses.
 pub(crate) async fn fresh(server: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -250,7 +250,8 @@ impl Pool {
         }
     }
 
-    fn writer_is_waiting(&self) -> bool {
+    /// Whether the writer waits for a connection that the database refuses it.
+    pub(super) fn writer_is_waiting(&self) -> bool {
         self.writer_waits.load(Ordering::Relaxed)
     }
 
