@@ -23,9 +23,12 @@ def packet(kind, body):
 class Device:
     """A connection that says what it likes."""
 
-    def __init__(self, host, port, ca_file):
+    def __init__(self, host, port, ca_file, address=None):
         context = ssl.create_default_context(cafile=ca_file)
-        self.socket = context.wrap_socket(socket.create_connection((host, port), timeout=30), server_hostname=host)
+        raw = socket.create_connection((address or host, port), timeout=30)
+        # What is small goes at once, as with every client.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = context.wrap_socket(raw, server_hostname=host)
 
     def send(self, kind, body=b""):
         self.socket.sendall(packet(kind, body))
@@ -90,4 +93,13 @@ class Device:
         seen = self.read()
         assert seen is None, seen
 
-
+    def received(self):
+        """The next message that is sent to it, acknowledged when that is asked for: topic and payload."""
+        kind, body = self.read()
+        assert kind in (0x30, 0x32), (hex(kind), body)
+        length = struct.unpack(">H", body[:2])[0]
+        topic, rest = body[2:2 + length].decode(), body[2 + length:]
+        if kind == 0x32:
+            self.send(0x40, rest[:2])
+            rest = rest[2:]
+        return topic, rest

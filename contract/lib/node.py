@@ -35,6 +35,7 @@ class Named(Client):
         """A connection whose socket is made already."""
         connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=ANSWERED_WITHIN_SECONDS)
         raw = socket.create_connection((self._address, self._port), ANSWERED_WITHIN_SECONDS)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = self._tls.wrap_socket(raw, server_hostname=self._host)
         return connection
 

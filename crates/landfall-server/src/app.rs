@@ -25,6 +25,7 @@ use crate::listener::{self, Limits, Slots};
 use crate::metrics::scrape::Scrape;
 use crate::own_api::{Changes, Naming, OwnApi};
 use crate::provisioning::{Provisioning, USUAL_SHARE};
+use crate::relay::{self, Relay};
 use crate::spans::Spans;
 use crate::stop::{self, Stop, Stopper};
 use crate::telemetry::{TraceRetention, Traces};
@@ -138,12 +139,12 @@ impl Running {
         let (traces, writer) = Traces::start(&backend, settings.traces);
         let traces = traces.offering(settings.spans.clone());
         let changes = Changes::default();
-        let feed = Feed::default();
+        let (feed, relay) = (Feed::default(), Arc::<Relay>::default());
         let faces = Arc::new(AllFaces {
             backend: backend.clone(),
             hub: HubDevices {
                 backend: backend.clone(),
-                relay: Arc::default(),
+                relay: Arc::clone(&relay),
                 feed: feed.clone(),
                 traces: traces.clone(),
             },
@@ -187,6 +188,7 @@ impl Running {
             settings.retention,
             stopped.clone(),
         ));
+        let relaying = tokio::spawn(relay::serve(backend.clone(), relay, stopped.clone()));
         Running {
             backend,
             provisioning,
@@ -195,7 +197,7 @@ impl Running {
             stop,
             stopped,
             listening,
-            workers: vec![worker],
+            workers: vec![worker, relaying],
             ca: Arc::clone(&settings.ca),
             scrape,
             traces: Some((traces, writer)),

@@ -1,11 +1,13 @@
 //! How a call reaches a device or module that is connected: each has one seat here, and whoever connects
 //! anew takes it from the one before.
 //!
-//! In process: a device is reached from the server that it is connected to.
+//! In process here; `elsewhere` reaches devices that are connected to other servers of the same database.
+
+mod elsewhere;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use landfall_core::id::HubHostName;
@@ -42,10 +44,41 @@ pub struct Called {
     pub answer: oneshot::Sender<(i64, Bytes)>,
 }
 
+/// Why a seat was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dismissal {
+    /// The same device or module connected anew.
+    Displaced,
+    /// It connected anew to another server, was changed or removed there, or was not heard of for too long.
+    EndedElsewhere,
+    /// An operator changed or removed it.
+    Changed,
+    /// It did not take what waited for it.
+    Stuck,
+}
+
+impl Dismissal {
+    /// The reason, as the log has it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Dismissal::Displaced => "it connected anew",
+            Dismissal::EndedElsewhere => {
+                "it connected anew to another server, or was changed or removed there"
+            }
+            Dismissal::Changed => "an operator changed or removed it",
+            Dismissal::Stuck => "it does not take what waits for it",
+        }
+    }
+}
+
+/// Who waits for answers from other servers, by the name of the call.
+type Awaited = HashMap<String, oneshot::Sender<Option<(i64, Bytes)>>>;
+
 /// The seats of all that are connected.
 #[derive(Debug, Default)]
 pub struct Relay {
     seats: Mutex<Seats>,
+    awaited: Mutex<Awaited>,
     /// Somebody came, or began to take methods.
     came: Notify,
 }
@@ -63,6 +96,17 @@ struct Seat {
     epoch: u64,
     inbox: mpsc::Sender<Push>,
     takes_methods: Arc<AtomicBool>,
+    /// Which of the endpoint's sessions it is in the store; 0 until that is known.
+    session: Arc<AtomicI64>,
+    dismissal: Arc<OnceLock<Dismissal>>,
+}
+
+impl Seat {
+    /// Says why the seat goes.
+    fn goes(&self, why: Dismissal) {
+        // The first reason stands.
+        let _ = self.dismissal.set(why);
+    }
 }
 
 /// A session's own seat; it is free again when this is dropped.
@@ -74,6 +118,8 @@ pub struct Seated {
     /// What the session is to do. It ends with the seat: another took it, or the session was dismissed.
     pub inbox: mpsc::Receiver<Push>,
     takes_methods: Arc<AtomicBool>,
+    session: Arc<AtomicI64>,
+    dismissal: Arc<OnceLock<Dismissal>>,
 }
 
 impl Relay {
@@ -81,6 +127,7 @@ impl Relay {
     pub fn seat(self: &Arc<Self>, hub: &HubHostName, endpoint: &Endpoint) -> Seated {
         let (sender, inbox) = mpsc::channel(WAITING);
         let takes_methods = Arc::new(AtomicBool::new(false));
+        let (session, dismissal) = (Arc::<AtomicI64>::default(), Arc::<OnceLock<_>>::default());
         let key = (hub.clone(), endpoint.clone());
         let mut seats = self.lock();
         seats.last_epoch += 1;
@@ -89,8 +136,12 @@ impl Relay {
             epoch,
             inbox: sender,
             takes_methods: Arc::clone(&takes_methods),
+            session: Arc::clone(&session),
+            dismissal: Arc::clone(&dismissal),
         };
-        seats.taken.insert(key.clone(), seat);
+        if let Some(before) = seats.taken.insert(key.clone(), seat) {
+            before.goes(Dismissal::Displaced);
+        }
         drop(seats);
         self.came.notify_waiters();
         Seated {
@@ -99,6 +150,8 @@ impl Relay {
             epoch,
             inbox,
             takes_methods,
+            session,
+            dismissal,
         }
     }
 
@@ -111,18 +164,36 @@ impl Relay {
             .taken
             .get(&key)
             .is_some_and(|seat| seat.inbox.try_send(push).is_err());
-        if is_stuck {
-            seats.taken.remove(&key);
+        if is_stuck && let Some(seat) = seats.taken.remove(&key) {
+            seat.goes(Dismissal::Stuck);
         }
     }
 
     /// Ends the session of a device or module, and those of a device's modules.
     fn dismiss(&self, hub: &HubHostName, endpoint: &Endpoint) {
-        self.lock().taken.retain(|(of, seated), _| {
+        self.lock().taken.retain(|(of, seated), seat| {
             let is_meant = seated == endpoint
                 || (endpoint.module.is_none() && seated.device == endpoint.device);
-            of != hub || !is_meant
+            let stays = of != hub || !is_meant;
+            if !stays {
+                seat.goes(Dismissal::Changed);
+            }
+            stays
         });
+    }
+
+    /// Ends the session of a device or module that another server ended in the store: the one with this epoch, or one
+    /// before it.
+    fn dismiss_up_to(&self, hub: &HubHostName, endpoint: &Endpoint, epoch: i64) {
+        let key = (hub.clone(), endpoint.clone());
+        let mut seats = self.lock();
+        let ended = seats.taken.get(&key).is_some_and(|seat| {
+            // One that has yet to be opened in the store comes after it.
+            (1..=epoch).contains(&seat.session.load(Ordering::Relaxed))
+        });
+        if ended && let Some(seat) = seats.taken.remove(&key) {
+            seat.goes(Dismissal::EndedElsewhere);
+        }
     }
 
     /// Lets a method be carried out, and gives its status and payload.
@@ -199,6 +270,17 @@ impl landfall_hub::relay::Relay for Relay {
 }
 
 impl Seated {
+    /// Says which of the endpoint's sessions it is in the store.
+    pub fn opened(&self, epoch: i64) {
+        self.session.store(epoch, Ordering::Relaxed);
+    }
+
+    /// Why the inbox ended.
+    pub fn dismissal(&self) -> Dismissal {
+        let why = self.dismissal.get().copied();
+        why.unwrap_or(Dismissal::EndedElsewhere)
+    }
+
     /// Says whether the session takes methods now.
     pub fn takes_methods(&self, takes: bool) {
         self.takes_methods.store(takes, Ordering::Relaxed);
@@ -222,6 +304,8 @@ impl Drop for Seated {
         self.leave();
     }
 }
+
+pub use self::elsewhere::serve;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use landfall_wire::route::HubRoute;
 
 use super::mqtt::HubDevices;
 use super::{Caller, query, report};
+use crate::backend::Backend;
 use crate::listener::Chain;
 use crate::relay::Relay;
 
@@ -206,6 +207,7 @@ fn api_version(request: &Request) -> Result<String, HubError> {
 /// A call whose caller may make it.
 struct Asked<'a, S> {
     now: Timestamp,
+    backend: &'a Backend<S>,
     relay: &'a Relay,
     hub: &'a HubHostName,
     registry: Registry<'a, S>,
@@ -222,6 +224,7 @@ impl<'a, S: HubStore> Asked<'a, S> {
     ) -> Self {
         Asked {
             now: call.origin.at,
+            backend: &call.devices.backend,
             relay: &call.devices.relay,
             hub: &hub.host_name,
             registry,
@@ -347,7 +350,8 @@ impl<'a, S: HubStore> Asked<'a, S> {
         };
         // One that is not there is told from one that is not connected.
         self.registry.twin_of(&endpoint).await?;
-        let (status, payload) = self.relay.call(self.hub, &endpoint, call).await?;
+        let reached = self.relay.reach(self.backend, self.hub, &endpoint, call);
+        let (status, payload) = reached.await?;
         Ok(method_reply(status, &payload))
     }
 

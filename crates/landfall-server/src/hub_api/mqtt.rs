@@ -33,14 +33,12 @@ use crate::backend::Backend;
 use crate::connection::Link;
 use crate::connection::mqtt::{Connection, Ended};
 use crate::feed::Feed;
-use crate::relay::Relay;
+use crate::relay::{Dismissal, Relay};
 use crate::telemetry::Traces;
 use crate::time;
 
 /// What a packet may hold beside its message.
 const AROUND_A_MESSAGE: usize = 64 * 1024;
-/// How often a session looks for messages that another server queued.
-const LOOK: Duration = Duration::from_secs(2);
 /// How often a session that goes on being heard of is noted as that.
 const NOTED_EVERY: Duration = Duration::from_secs(1);
 
@@ -79,8 +77,8 @@ enum Away {
     NotKept(CommitError),
     /// Its token ended.
     Expired,
-    /// Another connection has its place, or an operator changed or removed it.
-    Dismissed,
+    /// Another connection has its place, or it was changed or removed.
+    Dismissed(Dismissal),
 }
 
 impl From<Ended> for Away {
@@ -142,7 +140,6 @@ impl<S: HubStore> HubDevices<S> {
         let mut expires = std::pin::pin!(expires);
         self.deliver(connection, session).await?;
         loop {
-            let listens = session.delivery(Subscription::Commands).is_some();
             tokio::select! {
                 event = connection.next() => {
                     if self.take(connection, session, event?).await? {
@@ -150,23 +147,13 @@ impl<S: HubStore> HubDevices<S> {
                     }
                 }
                 push = session.seated.inbox.recv() => {
-                    if session.send(connection, push.ok_or(Away::Dismissed)?) {
+                    let push = push.ok_or_else(|| Away::Dismissed(session.seated.dismissal()))?;
+                    if session.send(connection, push) {
                         self.deliver(connection, session).await?;
                     }
                 }
-                () = self.look_again(listens) => self.deliver(connection, session).await?,
                 () = &mut expires => return Err(Away::Expired),
             }
-        }
-    }
-
-    /// Waits until it is time to look for messages that another server queued; where there is only one, and
-    /// for who does not listen to messages, for ever.
-    async fn look_again(&self, listens: bool) {
-        if listens && !self.backend.store.node().is_empty() {
-            time::sleep(LOOK).await;
-        } else {
-            std::future::pending().await
         }
     }
 
@@ -258,7 +245,9 @@ impl<S: HubStore> HubDevices<S> {
                 self.feed.wake();
                 Ok(())
             }
-            Some(Err(CommitError::Changed(_) | CommitError::Absent(_))) => Err(Away::Dismissed),
+            Some(Err(CommitError::Changed(_) | CommitError::Absent(_))) => {
+                Err(Away::Dismissed(Dismissal::EndedElsewhere))
+            }
             Some(Err(error)) => Err(Away::NotKept(error)),
             None => Err(Away::NotKept(CommitError::Unavailable(
                 "no answer".to_owned(),

@@ -144,3 +144,33 @@ async fn a_session_that_goes_while_it_is_called_gives_no_answer() {
     let (answer, ()) = tokio::join!(called, goes);
     assert!(matches!(answer, Err(HubError::NoAnswer(_))), "{answer:?}");
 }
+
+#[tokio::test]
+async fn an_end_elsewhere_reaches_the_session_it_is_for_and_no_later_one() {
+    let relay = Arc::<Relay>::default();
+    let mut seated = relay.seat(&hub(), &device("d"));
+    let is_there = |seated: &mut Seated| {
+        let waits = seated.inbox.try_recv();
+        waits.is_err_and(|error| error == mpsc::error::TryRecvError::Empty)
+    };
+    relay.dismiss_up_to(&hub(), &device("d"), 5);
+    assert!(is_there(&mut seated), "it is still to be opened");
+    seated.opened(6);
+    relay.dismiss_up_to(&hub(), &device("d"), 5);
+    relay.dismiss_up_to(&hub(), &device("e"), 9);
+    assert!(is_there(&mut seated));
+    relay.dismiss_up_to(&hub(), &device("d"), 6);
+    assert!(seated.inbox.recv().await.is_none());
+    assert_eq!(seated.dismissal(), Dismissal::EndedElsewhere);
+    assert_eq!(seats(&relay), 0);
+}
+
+#[tokio::test]
+async fn the_first_reason_of_a_dismissal_stands() {
+    let relay = Arc::<Relay>::default();
+    let first = relay.seat(&hub(), &device("d"));
+    let second = relay.seat(&hub(), &device("d"));
+    relay.dismiss(&hub(), &device("d"));
+    assert_eq!(first.dismissal(), Dismissal::Displaced);
+    assert_eq!(second.dismissal(), Dismissal::Changed);
+}

@@ -73,8 +73,8 @@ impl<S: HubStore> HubDevices<S> {
             Away::Expired => {
                 tracing::info!(%peer, device = %id, "session ended: its token expired");
             }
-            Away::Dismissed => {
-                tracing::info!(%peer, device = %id, "session ended: another connection has its place, it was changed or removed, or it did not read");
+            Away::Dismissed(why) => {
+                tracing::info!(%peer, device = %id, "session ended: {}", why.words());
             }
         }
     }

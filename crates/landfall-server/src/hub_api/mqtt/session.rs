@@ -52,6 +52,7 @@ impl Session {
         opened: Opened,
         now: Timestamp,
     ) -> Self {
+        seated.opened(opened.epoch);
         let mut session = Session {
             hub,
             endpoint,
