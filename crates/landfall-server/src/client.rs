@@ -1,10 +1,11 @@
 //! Calls a server over HTTPS, or a collector of traces over HTTP: carries [`Request`]s there and [`Reply`]s back.
 //!
-//! One connection is kept per [`Client`]. MQTT is spoken in [`mqtt`]. What the bytes mean is `landfall_wire::client`'s business;
-//! which roots are trusted is the caller's, by [`tls`]. Called by the client commands and by dev's
-//! self-check.
+//! One connection is kept per [`Client`]. What the bytes mean is `landfall_wire::client`'s business;
+//! which roots are trusted is the caller's, by [`tls`]. MQTT is spoken in [`mqtt`]; how a device registers
+//! over either stands in [`registration`]. Called by the client commands and by dev's self-check.
 
 pub mod mqtt;
+pub mod registration;
 pub mod tls;
 mod websocket;
 

@@ -11,6 +11,7 @@ pub mod cert;
 pub mod connect;
 pub mod connection_string;
 pub mod dev;
+pub mod device;
 pub mod doctor;
 pub mod enrollment;
 pub mod env;
@@ -132,6 +133,9 @@ pub enum Command {
     /// Test certificates: make them, and have a chain judged as the server would
     #[command(after_help = "Example:\n  landfall cert root dps-test-root")]
     Cert(Box<cert::CertCommand>),
+    /// A simulated device
+    #[command(after_help = "Example:\n  landfall device run dev1")]
+    Device(Box<device::DeviceCommand>),
     /// Devices and twins of a hub
     #[command(after_help = "Example:\n  landfall hub device list")]
     Hub(Box<hub::HubCommand>),
@@ -217,6 +221,7 @@ impl Command {
             Command::Registration(command) => command.connect.json,
             Command::Ca(command) => command.connect.json,
             Command::Cert(command) => command.json(),
+            Command::Device(command) => command.connect.json,
             Command::Hub(command) => command.connect.json,
             Command::Key(command) => command.connect.json,
             Command::Sas(command) => command.connect.json,
@@ -249,6 +254,7 @@ impl Command {
             Command::Registration(command) => command.run().await,
             Command::Ca(command) => command.run().await,
             Command::Cert(command) => command.run().await,
+            Command::Device(command) => command.run().await,
             Command::Hub(command) => command.run().await,
             Command::Key(command) => command.run(),
             Command::Sas(command) => command.run(),

@@ -51,6 +51,8 @@ pub struct Connection {
     stream: Box<dyn Stream>,
     client: Client,
     watch: Stopwatch,
+    /// Whether the stream was given bytes that it may still hold.
+    is_unflushed: bool,
 }
 
 impl Connection {
@@ -85,6 +87,7 @@ impl Connection {
             stream,
             client: Client::new(introduction),
             watch: Stopwatch::start(),
+            is_unflushed: false,
         }
     }
 
@@ -126,11 +129,13 @@ impl Connection {
     /// # Errors
     /// [`Ended`] when the server cannot be written to.
     pub async fn flush(&mut self) -> Result<(), Ended> {
-        if self.client.outgoing().is_empty() {
+        if self.client.outgoing().is_empty() && !self.is_unflushed {
             return Ok(());
         }
         while !self.client.outgoing().is_empty() {
-            // What was taken leaves the buffer with it, so that nothing is written twice.
+            // What was taken leaves the buffer with it, so that nothing is written twice; and who drops this
+            // before the flush finds it to be done.
+            self.is_unflushed = true;
             let written = self.stream.write_buf(self.client.outgoing()).await;
             if written.map_err(Ended::Failed)? == 0 {
                 return Err(Ended::Gone);
@@ -138,6 +143,7 @@ impl Connection {
         }
         *self.client.outgoing() = BytesMut::new();
         self.stream.flush().await.map_err(Ended::Failed)?;
+        self.is_unflushed = false;
         self.client.written(self.watch.elapsed());
         Ok(())
     }

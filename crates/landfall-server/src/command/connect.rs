@@ -287,7 +287,11 @@ impl Connect {
             .transpose()
     }
 
-    /// Whether the caller said where to call, which may be another place than the data folder's server.
+    /// Whether the caller said where the service is, which may be another place than the data folder's server.
+    pub fn is_service_by_hand(&self) -> Result<bool, Failure> {
+        self.is_by_hand(SERVICE_STRING)
+    }
+
     fn is_by_hand(&self, variable: &str) -> Result<bool, Failure> {
         Ok(self.server.is_some() || self.given(variable)?.is_some())
     }
@@ -349,6 +353,12 @@ impl Connect {
         endpoint: Endpoint,
         by_hand: bool,
     ) -> Result<(Endpoint, Arc<ClientConfig>), Failure> {
+        let (endpoint, trust) = self.place(endpoint, by_hand)?;
+        Ok((endpoint, settings(&trust, None)?))
+    }
+
+    /// The same before any settings are made, for who shows a certificate of its own.
+    pub fn place(&self, endpoint: Endpoint, by_hand: bool) -> Result<(Endpoint, Trust), Failure> {
         let file = self.server_file()?;
         let trust = match (&self.ca, &file) {
             (Some(file), _) => Trust::File(file.clone()),
@@ -364,7 +374,7 @@ impl Connect {
             Some(file) => file.located(endpoint, by_hand),
             None => endpoint,
         };
-        Ok((endpoint, settings(&trust, None)?))
+        Ok((endpoint, trust))
     }
 
     fn nowhere(&self, variable: &str) -> Failure {
@@ -421,13 +431,18 @@ async fn only_service(session: &mut Session) -> Result<String, Failure> {
 }
 
 fn server_endpoint(text: &str) -> Result<Endpoint, Failure> {
-    let (host, port) = host_and_port(text).map_err(|error| {
+    let (host, port) = named_host(text, "--server")?;
+    Ok(Endpoint::new(&host, port.unwrap_or(443)))
+}
+
+/// Reads HOST[:PORT], given by `flag`.
+pub fn named_host(text: &str, flag: &str) -> Result<(String, Option<u16>), Failure> {
+    host_and_port(text).map_err(|error| {
         Failure::usage(
-            format!("--server '{text}': {error}"),
+            format!("{flag} '{text}': {error}"),
             "give a host name, and a port after ':' when it is not 443",
         )
-    })?;
-    Ok(Endpoint::new(&host, port.unwrap_or(443)))
+    })
 }
 
 /// A secret given on the command line: the text itself, or `@FILE` that holds it.

@@ -123,16 +123,7 @@ fn line(event: &Json) -> String {
         (Json::String(text), _) => text.clone(),
         (body, _) => body.to_string(),
     };
-    let shown: String = format!("{line}  {body}")
-        .chars()
-        .take(LONGEST_BODY)
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect();
-    shown
+    print::one_line(&format!("{line}  {body}"), LONGEST_BODY)
 }
 
 #[cfg(test)]

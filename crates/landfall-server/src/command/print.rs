@@ -62,6 +62,18 @@ pub fn progress(text: &str) {
     }
 }
 
+/// A text as one line of at most `longest` characters, that no terminal takes for a command.
+pub fn one_line(text: &str, longest: usize) -> String {
+    text.chars()
+        .take(longest)
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
 /// A count with its noun: `1 line`, `2 lines`.
 pub fn many(count: u64, noun: &str) -> String {
     match count {

@@ -24,6 +24,8 @@ const AS_ITS_USER: &str =
 pub struct ServerFile {
     /// The port of every face.
     pub https_port: u16,
+    /// The port of MQTT beside it; a server that is kept tells it by its addresses.
+    pub mqtt_port: Option<u16>,
     /// The id scope of the first service; a server that is kept names no service.
     pub id_scope: Option<String>,
     service_connection_string: Option<String>,
@@ -115,14 +117,24 @@ impl ServerFile {
     /// The endpoint, at the server's address when it is this server's for certain: its names may mean
     /// nothing on this machine. `by_hand` says that the caller chose the endpoint.
     pub(super) fn located(&self, endpoint: Endpoint, by_hand: bool) -> Endpoint {
-        let is_here = endpoint.port == self.https_port
+        let is_here = [Some(self.https_port), self.mqtt_port].contains(&Some(endpoint.port))
             && self
                 .hosts
                 .iter()
                 .any(|host| host.eq_ignore_ascii_case(&endpoint.host));
         match self.address {
             Some(address) if is_here => endpoint.at(address),
-            _ if !by_hand => endpoint.through(&self.addresses),
+            _ if !by_hand => {
+                let at_its_port = |address: &&SocketAddr| address.port() == endpoint.port;
+                let same: Vec<_> = self.addresses.iter().filter(at_its_port).copied().collect();
+                // Every port takes every protocol.
+                let some = if same.is_empty() {
+                    &self.addresses
+                } else {
+                    &same
+                };
+                endpoint.through(some)
+            }
             _ => endpoint,
         }
     }
