@@ -9,16 +9,16 @@ use anyhow::{Context, bail};
 use landfall_server::time::{Stopwatch, sleep};
 use landfall_store::examination::Examination;
 
-use crate::access::{Access, MOVES};
-use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::ledger::{Count, Device, Ledger, Progress, Written};
 use crate::load::{Hit, Target, Writer};
 use crate::moments::{Moment, Whom};
 use crate::nodes::Nodes;
 use crate::options::{Engine, Options};
-use crate::server::Server;
 use crate::verify;
+use landfall_crash::access::{Access, MOVES};
+use landfall_crash::chance::Chance;
+use landfall_crash::server::Server;
 
 /// So many writers register devices.
 const REGISTERING: usize = 4;

@@ -15,11 +15,11 @@ use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::Collection;
 use serde_json::json;
 
-use crate::access::{Access, MOVES, body, told_by};
-use crate::chance::Chance;
 use crate::cluster::{Cluster, How};
 use crate::ledger::{Count, Device, Placed, Progress, Written};
-use crate::server::{SERVICE, Victim};
+use landfall_crash::access::{Access, MOVES, body, told_by};
+use landfall_crash::chance::Chance;
+use landfall_crash::server::{SERVICE, Victim};
 
 /// How long an operator leaves a hub to the devices that move.
 const DIRECTED_FOR: Duration = Duration::from_millis(10);

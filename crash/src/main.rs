@@ -10,8 +10,6 @@
 //! A kill takes the process and leaves the machine: what stands in the system's memory stays. So this finds
 //! answers before commits, half-written records and bad recoveries, and no missing wait for the disk.
 
-mod access;
-mod chance;
 mod cluster;
 mod lane;
 mod ledger;
@@ -19,7 +17,6 @@ mod load;
 mod moments;
 mod nodes;
 mod options;
-mod server;
 mod verify;
 
 use std::process::ExitCode;

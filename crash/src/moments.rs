@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::chance::Chance;
 use crate::cluster::How;
 use crate::options::Engine;
+use landfall_crash::chance::Chance;
 
 /// The longest that a server is let work before a random kill.
 const LONGEST_WORK_MICROS: u64 = 120_000;

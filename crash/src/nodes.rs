@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use landfall_server::time::sleep;
 
-use crate::access::Access;
 use crate::load::Target;
-use crate::server::{Server, Victim};
+use landfall_crash::access::Access;
+use landfall_crash::server::{Server, Victim};
 
 /// See the module.
 #[derive(Default)]
