@@ -9,13 +9,17 @@ use http::{HeaderValue, Method, StatusCode};
 use landfall_core::clock::{Clock as _, Timestamp};
 use landfall_core::sas;
 use landfall_core::secret::SymmetricKey;
+use landfall_server::client::mqtt::{Carrier, Connection};
+use landfall_server::client::registration::{self, RegistrationError};
 use landfall_server::client::tls::{Trust, settings};
-use landfall_server::client::{Client, Endpoint};
+use landfall_server::client::{Client, ClientError, Endpoint};
 use landfall_server::time::{SystemClock, SystemEntropy};
 use landfall_wire::client::connection_string::ConnectionString;
-use landfall_wire::client::registering::{Next, Registering};
-use landfall_wire::client::{Authorization, hub, service};
+use landfall_wire::client::registering::{Assigned, Next, Registering};
+use landfall_wire::client::{Authorization, hub as operator, service};
 use landfall_wire::message::{Reply, Request};
+use landfall_wire::mqtt::client::Introduction;
+use landfall_wire::mqtt::{self, provisioning};
 use landfall_wire::route::Collection;
 use rustls::ClientConfig;
 use serde_json::{Value as Json, json};
@@ -119,8 +123,11 @@ impl Access {
 
     /// A client of one of the server's names.
     pub fn client(&self, host: &str) -> Client {
-        let endpoint = Endpoint::new(host, self.address.port()).through(&[self.address]);
-        Client::new(endpoint, Arc::clone(&self.tls)).with_limit(PATIENCE)
+        Client::new(self.endpoint(host), Arc::clone(&self.tls)).with_limit(PATIENCE)
+    }
+
+    fn endpoint(&self, host: &str) -> Endpoint {
+        Endpoint::new(host, self.address.port()).through(&[self.address])
     }
 
     /// What an operator of the service proves himself by.
@@ -168,9 +175,53 @@ impl Access {
         Ok(request)
     }
 
+    /// A device registers over MQTT, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] when it is not assigned.
+    pub async fn provision(&self, id: &str) -> Result<Assigned, RegistrationError> {
+        let scope = &self.id_scope;
+        let resource = format!("{scope}/registrations/{id}");
+        let key = self.staying_key.derive(id);
+        let token = sas::sign(&resource, &key, Some("registration"), self.until);
+        let introduction = Introduction {
+            client_id: id.to_owned(),
+            user_name: provisioning::device::user_name(scope, id, DEVICE_API),
+            password: Some(token.clone()),
+            clean_session: true,
+            keep_alive: 0,
+        };
+        let registering = Registering::new(scope, id, Some(token), DEVICE_API, None);
+        let (endpoint, carrier) = (self.endpoint(SERVICE), Carrier::Tls);
+        registration::over_mqtt(&endpoint, &self.tls, carrier, introduction, registering).await
+    }
+
+    /// A device that was provisioned connects to its hub.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no connection comes about.
+    pub async fn connect(
+        &self,
+        hub_host: &str,
+        device: &landfall_hub::endpoint::Endpoint,
+        keep_alive: u16,
+    ) -> Result<Connection, ClientError> {
+        let key = self.staying_key.derive(device.device.as_str());
+        let resource = format!("{hub_host}{}", device.path());
+        let introduction = Introduction {
+            client_id: device.to_string(),
+            user_name: mqtt::hub::device::user_name(hub_host, device),
+            password: Some(sas::sign(&resource, &key, None, self.until)),
+            clean_session: false,
+            keep_alive,
+        };
+        let endpoint = self.endpoint(hub_host);
+        Connection::open(&endpoint, &self.tls, Carrier::Tls, introduction).await
+    }
+
     /// An operator changes a twin.
     pub fn patch_twin(&self, hub_host: &str, id: &str, value: u64) -> Request {
-        let mut request = hub::twin(&self.operator_of(hub_host), id);
+        let mut request = operator::twin(&self.operator_of(hub_host), id);
         request.method = Method::PATCH;
         request.body = json!({"properties": {"desired": {"n": value}}})
             .to_string()

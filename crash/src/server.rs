@@ -45,6 +45,12 @@ impl Victim {
         }
     }
 
+    /// The number that the system knows it by, while it is there.
+    pub fn id(&self) -> Option<u32> {
+        let child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        child.as_ref().map(Child::id)
+    }
+
     /// Whether it is gone.
     pub fn has_left(&self) -> bool {
         let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);

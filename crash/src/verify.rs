@@ -10,10 +10,10 @@ use landfall_wire::client::{Pages, hub, service};
 use landfall_wire::message::{Reply, Request};
 use landfall_wire::route::Collection;
 
-use crate::access::{Access, body, told_by};
 use crate::ledger::{Device, Placed, Progress, Written};
 use crate::load::{accepted, place};
-use crate::server::{FIRST_HUB, SECOND_HUB, SERVICE};
+use landfall_crash::access::{Access, body, told_by};
+use landfall_crash::server::{FIRST_HUB, SECOND_HUB, SERVICE};
 
 /// How long an operation may go on after a start; one that a dead server left is continued then.
 const ENDED_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

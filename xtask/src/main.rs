@@ -1,5 +1,5 @@
 //! Developer tasks: `cargo xtask ci`, `cargo xtask test`, `cargo xtask crash`, `cargo xtask
-//! tidy`, `cargo xtask package`, `cargo xtask bench`.
+//! soak`, `cargo xtask tidy`, `cargo xtask package`, `cargo xtask bench`.
 //!
 //! Each task lives in a module of its own; this file only picks one and turns its failure into an
 //! exit code.
@@ -11,6 +11,7 @@ mod crash;
 mod machine;
 mod package;
 mod postgres;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -34,6 +35,10 @@ Tasks:
           crash --postgresql 15|18    the oldest PostgreSQL or the newest, which is installed
           crash --nodes N     so many servers on each PostgreSQL database: one is killed,
           another is asked
+  soak    1000 devices provision over MQTT, come and go, send, report and are called for ten
+          minutes, while the server is killed five times; then all that was acknowledged is
+          asked for, and memory must be flat
+          soak --devices N --seconds S --kills N --seed N --binary FILE
   tidy    the guard of the architecture
   package the static release binary, a tarball, a Debian package and what an image is made of,
           in target/package
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["test", "--only", name] => test::run_contract_only(name),
         ["crash", rest @ ..] => crash::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
         ["tidy"] => tidy::run(),
         ["package"] => package::run(),
         ["bench", "--short"] => bench::short(),
