@@ -117,13 +117,13 @@ impl<S: HubStore> Faces for AllFaces<S> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut connection = Connection::new(stream, link);
-        match connection.next().await {
+        let mut connection = Box::new(Connection::new(stream, link));
+        match Box::pin(connection.next()).await {
             Ok(Event::Connect(connecting)) if hub_api::mqtt::is_meant(&connecting) => {
-                self.hub.answer_mqtt(connection, *connecting, link).await;
+                Box::pin(self.hub.answer_mqtt(connection, connecting, link)).await;
             }
             Ok(Event::Connect(connecting)) => {
-                self.device.answer_mqtt(connection, *connecting, link).await;
+                Box::pin(self.device.answer_mqtt(connection, *connecting, link)).await;
             }
             // The session gives nothing before CONNECT.
             Ok(_) => {}

@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use landfall_core::certificate::{Certificate, CertificateError};
 use landfall_core::error::Error;
@@ -156,7 +156,9 @@ async fn connection<F: Faces>(
     mut stop: Stop,
 ) {
     let limits = slot.limits();
-    let Some(mut stream) = handshake(stream, peer, tls, slot).await else {
+    // Each part of a connection's life lies in memory of its own while it lasts: what waits for years holds
+    // nothing of what came before it, nor of what it is not.
+    let Some(mut stream) = Box::pin(handshake(stream, peer, tls, slot)).await else {
         return;
     };
     let chain: Chain = peer_chain(stream.get_ref().1, slot.issuers()).into();
@@ -168,8 +170,15 @@ async fn connection<F: Faces>(
         stop: stop.clone(),
     };
     match first_byte(&mut stream, limits.idle, &mut stop).await {
-        Some(first) if begins_http(first) => converse(stream, faces, link, limits, stop).await,
-        Some(_) => faces.answer_mqtt(stream, &link).await,
+        Some(first) if begins_http(first) => {
+            let conversed = converse(stream, Arc::clone(&faces), link.clone(), limits, stop);
+            if let Some(stream) = Box::pin(conversed).await {
+                let protocol = Protocol::MqttWs;
+                let link = Link { protocol, ..link };
+                Box::pin(faces.answer_mqtt(stream, &link)).await;
+            }
+        }
+        Some(_) => Box::pin(faces.answer_mqtt(stream, &link)).await,
         None => {
             let _ = stream.shutdown().await;
         }
@@ -194,14 +203,14 @@ where
     }
 }
 
-/// Answers HTTP requests, until the connection ends or leaves HTTP for a WebSocket.
+/// Answers HTTP requests, until the connection ends, or leaves HTTP for a WebSocket, which is given.
 async fn converse<F: Faces>(
-    stream: TlsStream<Stalling<TcpStream>>,
+    stream: Box<TlsStream<Stalling<TcpStream>>>,
     faces: Arc<F>,
     link: Link,
     limits: Limits,
     mut stop: Stop,
-) {
+) -> Option<Carried<TokioIo<Upgraded>>> {
     let peer = link.peer;
     // What follows the answer by which the connection leaves HTTP.
     let upgraded: Arc<OnceLock<OnUpgrade>> = Arc::default();
@@ -244,16 +253,8 @@ async fn converse<F: Faces>(
         tracing::debug!(%peer, %error, "connection ended early");
     }
     let upgraded = Arc::into_inner(upgraded).and_then(OnceLock::into_inner);
-    if let Some(on_upgrade) = upgraded
-        && let Ok(stream) = on_upgrade.await
-    {
-        let stream = Carried::new(TokioIo::new(stream)).await;
-        let link = Link {
-            protocol: Protocol::MqttWs,
-            ..link
-        };
-        faces.answer_mqtt(stream, &link).await;
-    }
+    let stream = upgraded?.await.ok()?;
+    Some(Carried::new(TokioIo::new(stream)).await)
 }
 
 /// Finishes TLS within the limit; says in the log and counts why there is none.
@@ -262,7 +263,7 @@ async fn handshake(
     peer: SocketAddr,
     tls: TlsAcceptor,
     slot: &Slot,
-) -> Option<TlsStream<Stalling<TcpStream>>> {
+) -> Option<Box<TlsStream<Stalling<TcpStream>>>> {
     let (limits, counts) = (slot.limits(), slot.counts());
     // Without it a TLS 1.3 answer waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
@@ -279,7 +280,7 @@ async fn handshake(
     match time::timeout(limits.handshake, handshake).await {
         Ok(Ok(Some(stream))) => {
             counts.shook(stream.get_ref().1, watch.elapsed());
-            return Some(stream);
+            return Some(Box::new(stream));
         }
         Ok(Ok(None)) => {
             tracing::info!(%peer, "plain HTTP on the TLS port: the client must say https://");

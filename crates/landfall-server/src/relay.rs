@@ -22,13 +22,13 @@ use crate::time;
 /// Most that waits for a session to send it. Past this its peer does not read, and the session ends.
 const WAITING: usize = 64;
 
-/// What a session is to send, or to do.
+/// What a session is to send, or to do. It is small: each session has room for many.
 #[derive(Debug)]
 pub enum Push {
     /// Desired properties changed: their version, and the change as JSON.
-    Desired(i64, String),
+    Desired(Box<(i64, String)>),
     /// A method is to be carried out.
-    Method(Called),
+    Method(Box<Called>),
     /// Messages from the cloud wait in its queue.
     Messages,
 }
@@ -222,7 +222,7 @@ impl Relay {
             answer,
         };
         inbox
-            .try_send(Push::Method(called))
+            .try_send(Push::Method(Box::new(called)))
             .map_err(|_| not_online())?;
         match time::timeout(call.response_within, answered).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -261,7 +261,11 @@ impl landfall_hub::relay::Relay for Relay {
     fn tell(&self, hub: &HubHostName, endpoint: &Endpoint, notice: &Notice) {
         match notice {
             Notice::Desired(version, change) => {
-                self.push(hub, endpoint, Push::Desired(*version, change.clone()));
+                self.push(
+                    hub,
+                    endpoint,
+                    Push::Desired(Box::new((*version, change.clone()))),
+                );
             }
             Notice::Messages => self.push(hub, endpoint, Push::Messages),
             Notice::Ended => self.dismiss(hub, endpoint),

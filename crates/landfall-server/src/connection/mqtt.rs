@@ -2,19 +2,22 @@
 //! whoever judges them the events one by one. While one is judged nothing more is read: a peer that floods
 //! fills its own socket.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use landfall_core::trace::Finding;
 use landfall_wire::mqtt::session::{Broken, Event, Session};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::Link;
 use crate::stop::Stop;
 use crate::time::{self, Stopwatch};
 
-/// How much is read at once, in bytes. It lies on the stack: a connection that idles holds no buffer.
+/// How much is read at once, in bytes.
 const READ: usize = 4096;
 
 /// How long a peer may take to read what waits for it. One that takes longer is gone without a word, or never
@@ -91,17 +94,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.flush().await?;
             let left = self.session.deadline().saturating_sub(self.watch.elapsed());
-            let mut buffer = [0; READ];
+            let (session, watch) = (&mut self.session, &self.watch);
+            let reading = read_with(&mut self.stream, |bytes| {
+                session.receive(bytes, watch.elapsed());
+            });
             let read = tokio::select! {
-                read = time::timeout(left, self.stream.read(&mut buffer)) => read,
+                read = time::timeout(left, reading) => read,
                 () = self.stop.given() => return Err(Ended::Stopping),
             };
             match read {
                 Ok(Ok(0)) => return Err(Ended::Gone),
-                Ok(Ok(length)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    self.session.receive(bytes, self.watch.elapsed());
-                }
+                Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(Ended::Failed(error)),
                 Err(_) => {
                     let silent = self.session.silent();
@@ -134,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Closes in order, so that the peer reads the last words.
-    pub async fn close(mut self) {
+    pub async fn close(mut self: Box<Self>) {
         let _ = self.flush().await;
         let _ = time::timeout(READS_WITHIN, self.stream.shutdown()).await;
     }
@@ -144,4 +147,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let _ = self.flush().await;
         Ended::Broken(broken)
     }
+}
+
+/// Reads what there is, hands it to `take`, and gives its length. The buffer lies on the stack while there is
+/// something to read and not in the future that waits for it: a connection that idles holds none.
+async fn read_with<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut buffer = [0; READ];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        take(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }

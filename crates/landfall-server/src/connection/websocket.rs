@@ -32,7 +32,7 @@ const VERSION: &str = "13";
 /// What is carried here.
 const MQTT: &str = "mqtt";
 /// Buffers of a connection, in bytes: what idles shall cost little.
-const BUFFER: usize = 4096;
+const BUFFER: usize = 512;
 /// Largest message, in bytes. Clients send a packet in one; a larger one is a packet that MQTT refuses too.
 const LARGEST_MESSAGE: usize = 512 * 1024;
 

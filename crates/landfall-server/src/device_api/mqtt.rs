@@ -60,7 +60,7 @@ where
     /// Answers a device over MQTT that has just asked to be let in, to the end of its connection.
     pub async fn answer_mqtt<T>(
         &self,
-        mut connection: Connection<T>,
+        mut connection: Box<Connection<T>>,
         connecting: Connecting,
         link: &Link,
     ) where

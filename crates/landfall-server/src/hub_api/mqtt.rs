@@ -91,23 +91,26 @@ impl<S: HubStore> HubDevices<S> {
     /// Serves a device or module that has just asked to be let in, to the end of its connection.
     pub async fn answer_mqtt<T>(
         &self,
-        mut connection: Connection<T>,
-        connecting: Connecting,
+        mut connection: Box<Connection<T>>,
+        mut connecting: Box<Connecting>,
         link: &Link,
     ) where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        match self.let_in(&connecting, link).await {
+        // What is awaited for a moment is boxed: a session that waits, which nearly all do, holds nothing of it.
+        match Box::pin(self.let_in(&connecting, link)).await {
             Ok((mut session, until)) => {
+                let will = connecting.will.take();
+                drop(connecting);
                 connection.accept(LARGEST_EVENT + AROUND_A_MESSAGE, session.is_resumed());
                 let served = self.serve(&mut connection, &mut session, until).await;
                 if let Err(away) = served {
-                    self.note(&away, &session, link).await;
-                    if let Some(will) = connecting.will {
-                        self.publish_will(&session, will).await;
+                    Box::pin(self.note(&away, &session, link)).await;
+                    if let Some(will) = will {
+                        Box::pin(self.publish_will(&session, will)).await;
                     }
                 }
-                self.end(&session).await;
+                Box::pin(self.end(&session)).await;
             }
             Err(turned_away) => {
                 connection.session().refuse(turned_away.refused);
@@ -115,10 +118,10 @@ impl<S: HubStore> HubDevices<S> {
                 let user_name = connecting.user_name.as_deref().unwrap_or_default();
                 let host = user_name.split(['/', ':']).next().unwrap_or_default();
                 let id = &connecting.client_id;
-                self.trace(link, host, id, &finding, &finding.seen).await;
+                Box::pin(self.trace(link, host, id, &finding, &finding.seen)).await;
             }
         }
-        connection.close().await;
+        Box::pin(connection.close()).await;
     }
 
     /// Serves a session until it ends.
@@ -138,18 +141,18 @@ impl<S: HubStore> HubDevices<S> {
             }
         };
         let mut expires = std::pin::pin!(expires);
-        self.deliver(connection, session).await?;
+        Box::pin(self.deliver(connection, session)).await?;
         loop {
             tokio::select! {
                 event = connection.next() => {
-                    if self.take(connection, session, event?).await? {
+                    if Box::pin(self.take(connection, session, event?)).await? {
                         return Ok(());
                     }
                 }
                 push = session.seated.inbox.recv() => {
                     let push = push.ok_or_else(|| Away::Dismissed(session.seated.dismissal()))?;
                     if session.send(connection, push) {
-                        self.deliver(connection, session).await?;
+                        Box::pin(self.deliver(connection, session)).await?;
                     }
                 }
                 () = &mut expires => return Err(Away::Expired),

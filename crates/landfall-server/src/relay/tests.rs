@@ -36,10 +36,14 @@ async fn whoever_comes_anew_takes_the_seat() {
     let mut second = relay.seat(&hub(), &device("d"));
     assert!(first.inbox.recv().await.is_none(), "dismissed");
     drop(first);
-    relay.push(&hub(), &device("d"), Push::Desired(7, "{}".to_owned()));
+    relay.push(
+        &hub(),
+        &device("d"),
+        Push::Desired(Box::new((7, "{}".to_owned()))),
+    );
     let push = second.inbox.recv().await;
     assert!(
-        matches!(push, Some(Push::Desired(7, _))),
+        matches!(push, Some(Push::Desired(told)) if told.0 == 7),
         "the old one's end left the new one its seat"
     );
     assert_eq!(seats(&relay), 1);
@@ -52,7 +56,11 @@ async fn a_session_that_takes_nothing_is_dismissed() {
     let relay = Arc::<Relay>::default();
     let mut seated = relay.seat(&hub(), &device("d"));
     for version in 0..=64 {
-        relay.push(&hub(), &device("d"), Push::Desired(version, String::new()));
+        relay.push(
+            &hub(),
+            &device("d"),
+            Push::Desired(Box::new((version, String::new()))),
+        );
     }
     assert_eq!(seats(&relay), 0);
     let mut taken = 0;

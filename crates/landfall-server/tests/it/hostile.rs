@@ -53,7 +53,7 @@ impl Faces for Fragile {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut connection = Connection::new(stream, link);
+        let mut connection = Box::new(Connection::new(stream, link));
         while let Ok(event) = connection.next().await {
             match event {
                 Event::Connect(_) => connection.accept(1024, false),

@@ -29,7 +29,7 @@ impl<S: HubStore> HubDevices<S> {
         &self,
         connecting: &Connecting,
         link: &Link,
-    ) -> Result<(Session, Option<Timestamp>), TurnedAway> {
+    ) -> Result<(Box<Session>, Option<Timestamp>), TurnedAway> {
         let named = topics::named(connecting).map_err(TurnedAway::unnamed)?;
         let now = self.backend.clock.now();
         let store = &self.backend.store;
@@ -51,7 +51,7 @@ impl<S: HubStore> HubDevices<S> {
             other => TurnedAway::unavailable(&other.to_string()),
         })?;
         let session = Session::new(hub.host_name.clone(), named.endpoint, seated, opened, now);
-        Ok((session, until))
+        Ok((Box::new(session), until))
     }
 
     async fn admitted(

@@ -134,7 +134,8 @@ impl Session {
         T: AsyncRead + AsyncWrite + Unpin,
     {
         match push {
-            Push::Desired(version, change) => {
+            Push::Desired(told) => {
+                let (version, change) = *told;
                 if let Some(delivery) = self.delivery(Subscription::Desired) {
                     let topic = topics::desired_topic(version);
                     connection.session().publish(topic, change, delivery);
@@ -142,7 +143,7 @@ impl Session {
                 false
             }
             Push::Method(called) => {
-                self.carry_out(connection, called);
+                self.carry_out(connection, *called);
                 false
             }
             Push::Messages => true,
