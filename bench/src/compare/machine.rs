@@ -53,6 +53,7 @@ pub(super) fn section(options: &Options) -> String {
         ),
         ("Landfall", said(&options.landfall, "--version")),
         ("nginx", said("nginx".as_ref(), "-v")),
+        ("Mosquitto", mosquitto()),
     ]);
     if options.postgres.is_some() {
         let version =
@@ -95,6 +96,13 @@ fn said(program: &Path, flag: &str) -> String {
     let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&done.stderr));
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    words.join(" ")
+}
+
+/// What Mosquitto says of its version, at the head of its help.
+fn mosquitto() -> String {
+    let help = said("mosquitto".as_ref(), "-h");
+    let words: Vec<&str> = help.split(' ').take(3).collect();
     words.join(" ")
 }
 

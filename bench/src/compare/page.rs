@@ -60,7 +60,7 @@ fn ratios(outcomes: &[Outcome]) -> String {
     );
     for outcome in outcomes {
         let row = outcome.row;
-        let Asked::Beside(beside) = row.asked else {
+        let Some(beside) = row.asked.beside() else {
             continue;
         };
         let (costs, rates) =
@@ -95,8 +95,13 @@ fn numbers(outcomes: &[Outcome]) -> String {
         if row.asked != Asked::Number {
             continue;
         }
+        let beside = outcome
+            .figures()
+            .map_or_else(String::new, |(_, reference)| {
+                format!(" beside {} {}", shown(reference.cost), row.unit)
+            });
         table.push_str(&format!(
-            "| {} | {} | {} {unit} | ≤ {} {unit} | ≤ {} {unit} | {} |\n",
+            "| {} | {} | {} {unit}{beside} | ≤ {} {unit} | ≤ {} {unit} | {} |\n",
             row.number,
             row.what,
             value(outcome),

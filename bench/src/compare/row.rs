@@ -23,8 +23,20 @@ pub(super) struct Row {
 pub(super) enum Asked {
     /// At least so much of the worth of this reference: its cost by ours.
     Beside(&'static str),
+    /// At least so many times as fast as this reference.
+    Faster(&'static str),
     /// At most this number, whatever others do.
     Number,
+}
+
+impl Asked {
+    /// What a row is held against, unless it is a number.
+    pub(super) fn beside(self) -> Option<&'static str> {
+        match self {
+            Asked::Beside(other) | Asked::Faster(other) => Some(other),
+            Asked::Number => None,
+        }
+    }
 }
 
 /// Rows that share what they are measured with.
@@ -92,6 +104,7 @@ impl Outcome {
     pub(super) fn add(&mut self, reference: Figure, ours: Figure) {
         self.values.push(match self.row.asked {
             Asked::Beside(_) => reference.cost / ours.cost,
+            Asked::Faster(_) => ours.rate / reference.rate,
             Asked::Number => ours.cost,
         });
         self.values.sort_by(f64::total_cmp);
@@ -124,7 +137,7 @@ impl Outcome {
     /// Whether a bound is met when `slack` times as much, or a `slack`th of it, will do.
     pub(super) fn meets(&self, bound: f64, slack: f64) -> bool {
         match self.row.asked {
-            Asked::Beside(_) => self.value() >= bound * slack,
+            Asked::Beside(_) | Asked::Faster(_) => self.value() >= bound * slack,
             Asked::Number => self.value() <= bound / slack,
         }
     }

@@ -13,21 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use landfall_bench::load::work::Work;
+use landfall_bench::load::session::Says;
+use landfall_bench::load::work::{Way, Work};
 use landfall_bench::load::{self, Target};
 use landfall_core::clock::Clock as _;
 use landfall_server::command::bench::authority::Authority;
 use landfall_server::time::{SystemClock, sleep};
 
-use self::landfall::Landfall;
-pub(super) use self::landfall::{Client, Home};
+pub(super) use self::landfall::{Client, HUB, Home, Landfall};
 pub(super) use self::measured::Measured;
-use self::measured::Place;
+use self::measured::{IN_FLIGHT, Place};
 pub(super) use self::server::{Server, pinned};
 use self::stores::Stores;
 pub(super) use self::threads::Spent;
 use super::Options;
 use super::row::Figure;
+
+/// How the names of devices begin whose sessions are measured.
+const OF_THE_HUB: &str = "session";
 
 /// Everything that runs.
 pub(super) struct Stage {
@@ -40,6 +43,8 @@ pub(super) struct Stage {
     certificates: usize,
     folder: PathBuf,
     stores: Stores,
+    /// Whether devices are there whose sessions are measured.
+    inhabited: bool,
     /// What the threads used for each piece of work that was counted, and how many pieces that were.
     spent: BTreeMap<Measured, (Spent, u64)>,
 }
@@ -57,10 +62,14 @@ impl Stage {
             certificates: 4000,
             folder: options.folder.clone(),
             stores: Stores::new(options),
+            inhabited: false,
             spent: BTreeMap::new(),
         };
         for place in wanted.iter().filter_map(|what| what.place()) {
             stage.open(place)?;
+        }
+        for server in stage.others.values() {
+            server.listens().await?;
         }
         let rows = [Measured::RowsOfRegister, Measured::RowsOfPair];
         if wanted.iter().any(|what| rows.contains(what)) {
@@ -80,6 +89,7 @@ impl Stage {
             Place::Hello => Server::own("hello")?,
             Place::HelloOurs => Server::own("hello-ours")?,
             Place::Nginx => Server::nginx(&self.folder)?,
+            Place::Mosquitto => Server::mosquitto(&self.folder)?,
         };
         self.others.insert(place, server);
         Ok(())
@@ -113,7 +123,10 @@ impl Stage {
             return self.stores.measure(what);
         };
         self.fleets += 1;
-        let work = self.work(what, span)?;
+        if matches!(what, Measured::TwinGet | Measured::Telemetry) {
+            self.devices().await.context("devices for the hub")?;
+        }
+        let work = Arc::new(self.work(what, span)?);
         let server = match place {
             Place::Landfall => self.landfall.server(),
             other => self.others.get(&other).context("it was not started")?,
@@ -123,11 +136,14 @@ impl Stage {
             in_flight: what.in_flight(),
             kept: what.kept(),
         };
+        let kept = load::open(server.address, &work, 0..work.sessions()).await?;
         let before = server.rested().await?;
         let threads = server.spent();
-        let outcome = load::run(&target, &Arc::new(work), span).await;
+        let (outcome, kept) = load::run(&target, &work, kept, span).await;
         let after = server.rested().await?;
         let threads = server.spent() - threads;
+        // What their ends cost is not counted.
+        drop(kept);
         ensure!(outcome.errors.is_empty(), "errors: {:?}", outcome.errors);
         ensure!(outcome.done > 0, "nothing was done");
         if what == Measured::CertificatePair {
@@ -143,12 +159,20 @@ impl Stage {
         })
     }
 
+    /// Registers the devices whose sessions are measured, once.
+    async fn devices(&mut self) -> anyhow::Result<()> {
+        if !std::mem::replace(&mut self.inhabited, true) {
+            self.landfall.inhabit(OF_THE_HUB, IN_FLIGHT).await?;
+        }
+        Ok(())
+    }
+
     fn work(&self, what: Measured, span: Duration) -> anyhow::Result<Work> {
         let prefix = format!("bench-{}", self.fleets);
-        let keys = |poll| {
-            let (scope, key) = (self.landfall.id_scope(), self.landfall.key());
-            Work::keys(scope, key.clone(), &prefix, poll)
-        };
+        let (scope, key) = (self.landfall.id_scope(), self.landfall.key());
+        let keys = |way| Work::keys(scope, key.clone(), &prefix, way);
+        let hub = |says| Work::hub(HUB, key, (OF_THE_HUB, IN_FLIGHT), says);
+        let broker = |says| Work::broker(OF_THE_HUB, IN_FLIGHT, says);
         match what {
             Measured::BareHandshake => Work::handshake(true, None),
             Measured::Handshake => Work::handshake(false, None),
@@ -156,8 +180,14 @@ impl Stage {
                 Work::handshake(true, Some(self.authority.issue("bench")?))
             }
             Measured::FirstGet => Work::get("/bench", 404),
-            Measured::Register => keys(false),
-            Measured::Pair | Measured::KeptPair => keys(true),
+            Measured::Register => keys(Way::Https),
+            Measured::Pair | Measured::KeptPair => keys(Way::Polling),
+            Measured::MqttPair => keys(Way::Mqtt),
+            Measured::BrokerEcho => Work::echo(&prefix),
+            Measured::TwinGet => hub(Says::Question),
+            Measured::BrokerQuestion => broker(Says::Question),
+            Measured::Telemetry => hub(Says::Messages),
+            Measured::BrokerMessages => broker(Says::Messages),
             Measured::HelloKept
             | Measured::OurHelloKept
             | Measured::NginxFresh

@@ -1,4 +1,4 @@
-//! One TLS connection with as much HTTP/1.1 as a client needs that knows its server.
+//! One TLS connection with as much HTTP/1.1 as a client needs that knows its server, and what carries MQTT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::packet::Packet;
+use super::websocket;
 use crate::identity::NAME;
 
 /// The largest answer that is read.
@@ -20,6 +22,10 @@ const LARGEST: usize = 64 * 1024;
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     received: Vec<u8>,
+    /// What came in frames that are not whole yet, of a connection that is a WebSocket.
+    framed: Option<Vec<u8>>,
+    /// Which of the peers speaks by it, of those that go on and on.
+    pub(super) peer: usize,
 }
 
 /// An answer, as far as it matters here.
@@ -38,7 +44,65 @@ impl Connection {
         Ok(Connection {
             stream: stream.context("no TLS session")?,
             received: Vec::new(),
+            framed: None,
+            peer: 0,
         })
+    }
+
+    /// Makes a WebSocket of it, which carries MQTT.
+    pub(super) async fn open_websocket(&mut self) -> anyhow::Result<()> {
+        let opening = websocket::OPENING.as_bytes();
+        self.stream.write_all(opening).await.context("not sent")?;
+        while !self.received.ends_with(b"\r\n\r\n") {
+            self.read().await?;
+        }
+        let answer = String::from_utf8_lossy(&self.received);
+        let agreed = answer.starts_with("HTTP/1.1 101 ");
+        ensure!(
+            agreed,
+            "no WebSocket: {}",
+            answer.lines().next().unwrap_or_default()
+        );
+        self.received.clear();
+        self.framed = Some(Vec::new());
+        Ok(())
+    }
+
+    /// Sends a packet.
+    pub(super) async fn send(&mut self, packet: &[u8]) -> anyhow::Result<()> {
+        let sent = match &self.framed {
+            Some(_) => self.stream.write_all(&websocket::frame(packet)).await,
+            None => self.stream.write_all(packet).await,
+        };
+        sent.context("not sent")
+    }
+
+    /// The next packet that comes.
+    pub(super) async fn packet(&mut self) -> anyhow::Result<Packet> {
+        loop {
+            if let Some(packet) = Packet::take(&mut self.received) {
+                return Ok(packet);
+            }
+            ensure!(self.received.len() < LARGEST, "the packet is too long");
+            self.read().await?;
+        }
+    }
+
+    /// Reads what there is, or waits for some.
+    async fn read(&mut self) -> anyhow::Result<()> {
+        let into = self.framed.as_mut().unwrap_or(&mut self.received);
+        let read = self.stream.read_buf(into).await?;
+        ensure!(read > 0, "the connection ended before the answer");
+        if let Some(framed) = &mut self.framed {
+            websocket::unframe(framed, &mut self.received)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the memory of buffers: the connection will be silent.
+    pub(super) fn rest(&mut self) {
+        self.received = Vec::new();
+        self.framed = self.framed.take().map(|_| Vec::new());
     }
 
     /// Waits for the one byte that some servers say.
@@ -60,8 +124,7 @@ impl Connection {
                 return Ok(answer);
             }
             ensure!(self.received.len() < LARGEST, "the answer is too long");
-            let read = self.stream.read_buf(&mut self.received).await?;
-            ensure!(read > 0, "the connection ended before the answer");
+            self.read().await?;
         }
     }
 

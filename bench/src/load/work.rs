@@ -1,10 +1,12 @@
-//! What a connection is used for: only its handshake, one request, or the registration of a device.
+//! What a connection is used for: only its handshake, one request, the registration of a device, or what a
+//! session over MQTT says again and again.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, bail, ensure};
 use landfall_core::clock::{Clock as _, Timestamp};
 use landfall_core::sas;
 use landfall_core::secret::SymmetricKey;
@@ -13,6 +15,9 @@ use rustls::ClientConfig;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::connection::Connection;
+use super::https::Device;
+use super::packet::DISCONNECT;
+use super::session::{Newcomer, Peer, Says, echo};
 use super::settings;
 
 /// How long the tokens of devices are good for.
@@ -29,6 +34,27 @@ enum Kind {
     Request { text: Vec<u8>, status: u16 },
     Keys(Keys),
     Certificates(Certificates),
+    Echo { prefix: String, next: AtomicUsize },
+    Peers(Peers),
+}
+
+/// How devices with keys register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Over HTTPS.
+    Https,
+    /// Over HTTPS, and each asks until it is assigned.
+    Polling,
+    /// Over MQTT, and each asks until it is assigned.
+    Mqtt,
+}
+
+/// Those that have sessions over MQTT, each by one connection.
+struct Peers {
+    all: Vec<Peer>,
+    websocket: bool,
+    /// The next that comes by a fresh connection.
+    next: AtomicUsize,
 }
 
 /// Devices of an enrollment group whose key gives each its own.
@@ -38,7 +64,9 @@ struct Keys {
     prefix: String,
     next: AtomicUsize,
     until: Timestamp,
-    poll: bool,
+    way: Way,
+    /// How many there are.
+    most: usize,
 }
 
 /// Devices with certificates, each used once.
@@ -49,17 +77,20 @@ struct Certificates {
 
 /// One piece of work.
 pub(super) enum Task<'a> {
-    Handshake { byte: bool },
-    Request { text: &'a [u8], status: u16 },
-    Register(Device),
-}
-
-/// A device that is to register.
-pub(super) struct Device {
-    id_scope: String,
-    id: String,
-    token: Option<String>,
-    poll: bool,
+    Handshake {
+        byte: bool,
+    },
+    Request {
+        text: &'a [u8],
+        status: u16,
+    },
+    Register(Device<'a>),
+    Provision(Newcomer<'a>),
+    Echo(String),
+    /// Those that go on; which it is, the connection knows.
+    Say(&'a [Peer]),
+    /// One that begins a session and ends it.
+    Visit(&'a Peer, bool),
 }
 
 impl Work {
@@ -90,8 +121,7 @@ impl Work {
         })
     }
 
-    /// Registers devices of a group with this key, whose names begin with `prefix`; `poll` asks each
-    /// until it is assigned.
+    /// Registers devices of a group with this key, whose names begin with `prefix`.
     ///
     /// # Errors
     /// When there is no TLS.
@@ -99,7 +129,7 @@ impl Work {
         id_scope: &str,
         group: SymmetricKey,
         prefix: &str,
-        poll: bool,
+        way: Way,
     ) -> anyhow::Result<Self> {
         Ok(Work {
             settings: Arc::new(settings()?),
@@ -109,9 +139,103 @@ impl Work {
                 prefix: prefix.to_owned(),
                 next: AtomicUsize::new(0),
                 until: SystemClock.now().plus(LIFE),
-                poll,
+                way,
+                most: usize::MAX,
             }),
         })
+    }
+
+    /// The same, but for so many devices.
+    #[must_use]
+    pub fn at_most(mut self, count: usize) -> Self {
+        if let Kind::Keys(keys) = &mut self.kind {
+            keys.most = count;
+        }
+        self
+    }
+
+    /// Lets clients of a broker, whose names begin with `prefix`, each say something and hear it.
+    ///
+    /// # Errors
+    /// When there is no TLS.
+    pub fn echo(prefix: &str) -> anyhow::Result<Self> {
+        Ok(Work {
+            settings: Arc::new(settings()?),
+            kind: Kind::Echo {
+                prefix: prefix.to_owned(),
+                next: AtomicUsize::new(0),
+            },
+        })
+    }
+
+    /// Sessions of `count` devices that registered by [`Work::keys`] with this key and prefix, at the hub of this
+    /// host name. [`super::open`] begins them; on fresh connections each is a visit.
+    ///
+    /// # Errors
+    /// When there is no TLS.
+    pub fn hub(
+        host: &str,
+        group: &SymmetricKey,
+        (prefix, count): (&str, usize),
+        says: Says,
+    ) -> anyhow::Result<Self> {
+        let until = SystemClock.now().plus(LIFE);
+        let ids = (0..count).map(|number| format!("{prefix}-{number}"));
+        Work::peers(ids.map(|id| Peer::of_hub(host, &id, &group.derive(&id), until, says)))
+    }
+
+    /// Sessions of as many clients of a broker.
+    ///
+    /// # Errors
+    /// When there is no TLS.
+    pub fn broker(prefix: &str, count: usize, says: Says) -> anyhow::Result<Self> {
+        let ids = (0..count).map(|number| format!("{prefix}-{number}"));
+        Work::peers(ids.map(|id| Peer::of_broker(&id, says)))
+    }
+
+    fn peers(all: impl Iterator<Item = Peer>) -> anyhow::Result<Self> {
+        Ok(Work {
+            settings: Arc::new(settings()?),
+            kind: Kind::Peers(Peers {
+                all: all.collect(),
+                websocket: false,
+                next: AtomicUsize::new(0),
+            }),
+        })
+    }
+
+    /// The same sessions, in WebSockets.
+    #[must_use]
+    pub fn in_websockets(mut self) -> Self {
+        if let Kind::Peers(peers) = &mut self.kind {
+            peers.websocket = true;
+        }
+        self
+    }
+
+    /// How many sessions there are to begin.
+    pub fn sessions(&self) -> usize {
+        match &self.kind {
+            Kind::Peers(peers) => peers.all.len(),
+            _ => 0,
+        }
+    }
+
+    /// Begins the session of one of them.
+    pub(super) async fn session(
+        &self,
+        at: SocketAddr,
+        number: usize,
+    ) -> anyhow::Result<Connection> {
+        let Kind::Peers(peers) = &self.kind else {
+            bail!("no sessions");
+        };
+        let peer = peers.all.get(number).context("no such peer")?;
+        let mut connection = Connection::open(at, Arc::clone(&self.settings)).await?;
+        connection.peer = number;
+        begin(peer, &mut connection, peers.websocket).await?;
+        connection.rest();
+        Ok(connection)
     }
 
     /// Registers these devices and asks each until it is assigned.
@@ -132,7 +256,8 @@ impl Work {
     }
 
     /// The next piece of work, and the settings to connect with; `None` when there is none left.
-    pub(super) fn next(&self) -> anyhow::Result<Option<(Arc<ClientConfig>, Task<'_>)>> {
+    /// `kept` says that the connection goes on.
+    pub(super) fn next(&self, kept: bool) -> anyhow::Result<Option<(Arc<ClientConfig>, Task<'_>)>> {
         let mut settings = Arc::clone(&self.settings);
         let task = match &self.kind {
             Kind::Handshake { byte } => Task::Handshake { byte: *byte },
@@ -142,16 +267,10 @@ impl Work {
             },
             Kind::Keys(keys) => {
                 let number = keys.next.fetch_add(1, Ordering::Relaxed);
-                let id = format!("{}-{number}", keys.prefix);
-                let resource = format!("{}/registrations/{id}", keys.id_scope);
-                let key = keys.group.derive(&id);
-                let token = sas::sign(&resource, &key, Some("registration"), keys.until);
-                Task::Register(Device {
-                    id_scope: keys.id_scope.clone(),
-                    id,
-                    token: Some(token),
-                    poll: keys.poll,
-                })
+                if number >= keys.most {
+                    return Ok(None);
+                }
+                keys.task(number)
             }
             Kind::Certificates(kind) => {
                 let mut devices = kind.devices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,71 +281,82 @@ impl Work {
                 own.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
                 settings = Arc::new(own);
                 Task::Register(Device {
-                    id_scope: kind.id_scope.clone(),
+                    id_scope: &kind.id_scope,
                     id,
                     token: None,
                     poll: true,
                 })
+            }
+            Kind::Echo { prefix, next } => {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                Task::Echo(format!("{prefix}-{number}"))
+            }
+            Kind::Peers(peers) if kept => Task::Say(&peers.all),
+            Kind::Peers(peers) => {
+                let number = peers.next.fetch_add(1, Ordering::Relaxed);
+                let Some(peer) = peers.all.get(number) else {
+                    return Ok(None);
+                };
+                Task::Visit(peer, peers.websocket)
             }
         };
         Ok(Some((settings, task)))
     }
 }
 
-impl Task<'_> {
-    /// Does it on a connection.
-    pub(super) async fn carry_out(self, connection: &mut Connection) -> anyhow::Result<()> {
-        match self {
-            Task::Handshake { byte: true } => connection.byte().await,
-            Task::Handshake { byte: false } => Ok(()),
-            Task::Request { text, status } => {
-                let answer = connection.exchange(text).await?;
-                ensure!(answer.status == status, "status {}", answer.status);
-                Ok(())
-            }
-            Task::Register(device) => device.register(connection).await,
+impl Keys {
+    fn task(&self, number: usize) -> Task<'_> {
+        let id = format!("{}-{number}", self.prefix);
+        let id_scope = &self.id_scope;
+        let resource = format!("{id_scope}/registrations/{id}");
+        let key = self.group.derive(&id);
+        let token = sas::sign(&resource, &key, Some("registration"), self.until);
+        match self.way {
+            Way::Mqtt => Task::Provision(Newcomer {
+                id_scope,
+                id,
+                token,
+            }),
+            way => Task::Register(Device {
+                id_scope,
+                id,
+                token: Some(token),
+                poll: way == Way::Polling,
+            }),
         }
     }
 }
 
-impl Device {
-    async fn register(self, connection: &mut Connection) -> anyhow::Result<()> {
-        let body = format!("{{\"registrationId\":\"{}\"}}", self.id);
-        let request = format!(
-            "{}Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
-            self.head("PUT", "register"),
-            body.len()
-        );
-        let answer = connection.exchange(request.as_bytes()).await?;
-        ensure!(answer.status == 202, "register: status {}", answer.status);
-        if !self.poll {
-            return Ok(());
-        }
-        let operation = answer
-            .body
-            .split_once("\"operationId\":\"")
-            .and_then(|(_, rest)| rest.split_once('"'))
-            .map(|(operation, _)| operation)
-            .context("register: no operationId")?;
-        let request = format!(
-            "{}\r\n",
-            self.head("GET", &format!("operations/{operation}"))
-        );
-        let answer = connection.exchange(request.as_bytes()).await?;
-        ensure!(answer.status == 200, "poll: status {}", answer.status);
-        let assigned = answer.body.contains("\"status\":\"assigned\"");
-        ensure!(assigned, "poll: not assigned at once");
-        Ok(())
+/// Begins a session on a new connection.
+async fn begin(peer: &Peer, connection: &mut Connection, websocket: bool) -> anyhow::Result<()> {
+    if websocket {
+        connection.open_websocket().await?;
     }
+    peer.begin(connection).await
+}
 
-    fn head(&self, method: &str, rest: &str) -> String {
-        let (scope, id) = (&self.id_scope, &self.id);
-        let mut head = format!(
-            "{method} /{scope}/registrations/{id}/{rest}?api-version=2021-06-01 HTTP/1.1\r\nHost: localhost\r\n"
-        );
-        if let Some(token) = &self.token {
-            head.push_str(&format!("Authorization: {token}\r\n"));
+impl Task<'_> {
+    /// Does it on a connection; gives how many pieces of work that were.
+    pub(super) async fn carry_out(self, connection: &mut Connection) -> anyhow::Result<u64> {
+        match self {
+            Task::Handshake { byte: true } => connection.byte().await?,
+            Task::Handshake { byte: false } => {}
+            Task::Request { text, status } => {
+                let answer = connection.exchange(text).await?;
+                ensure!(answer.status == status, "status {}", answer.status);
+            }
+            Task::Register(device) => device.register(connection).await?,
+            Task::Provision(newcomer) => newcomer.register(connection).await?,
+            Task::Echo(id) => echo(connection, &id).await?,
+            Task::Say(peers) => {
+                let peer = peers.get(connection.peer).context("no such peer")?;
+                return peer.say(connection).await;
+            }
+            Task::Visit(peer, websocket) => {
+                begin(peer, connection, websocket).await?;
+                connection.send(&DISCONNECT).await?;
+            }
         }
-        head
+        Ok(1)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use landfall_server::command::connect::Connect;
 use landfall_server::command::outcome::Failure;
 use landfall_server::time::{Stopwatch, sleep, timeout};
@@ -13,7 +13,7 @@ use landfall_wire::route::Collection;
 use tokio::net::TcpStream;
 
 use super::super::row::Figure;
-use super::super::stage::{Client, Home, Server};
+use super::super::stage::{Client, Home};
 use super::rows::Facts;
 use crate::programs::fleet;
 
@@ -37,7 +37,7 @@ pub(super) async fn import(
     let server = home.serve()?;
     home.client.wait()?;
     let before = server.rested().await?;
-    let memory_before = memory(&server)?;
+    let memory_before = server.memory()?;
     let watch = Stopwatch::start();
     let mut importing = home
         .client
@@ -47,7 +47,7 @@ pub(super) async fn import(
         .spawn()?;
     let mut most = memory_before;
     while importing.try_wait()?.is_none() {
-        most = most.max(memory(&server)?);
+        most = most.max(server.memory()?);
         sleep(PULSE).await;
     }
     let lasted = watch.elapsed();
@@ -65,7 +65,7 @@ pub(super) async fn import(
     let used = server.rested().await?.saturating_sub(before);
     facts.page = used.as_secs_f64() * 1e3 / PAGES as f64;
     sleep(REST).await;
-    facts.steady = memory(&server)?;
+    facts.steady = server.memory()?;
     server.stop()
 }
 
@@ -106,15 +106,4 @@ pub(super) async fn start(home: &Home) -> anyhow::Result<f64> {
     home.client.wait()?;
     server.stop()?;
     Ok(span)
-}
-
-/// The bytes that a server has in memory of its own, as the kernel counts them.
-fn memory(server: &Server) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let line = line.context("the kernel counts no memory")?;
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024)
 }

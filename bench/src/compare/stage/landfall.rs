@@ -3,19 +3,27 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use landfall_bench::identity;
+use landfall_bench::load::work::{Way, Work};
+use landfall_bench::load::{self, Kept, Target};
 use landfall_core::secret::SymmetricKey;
 use rusqlite::Connection;
 use serde_json::Value as Json;
 
 use super::super::Options;
-use super::server::{Server, free_port, pinned};
+use super::server::{Server, free_port, pinned, shown_by};
+
+/// The host name of its hub.
+pub(crate) const HUB: &str = "127.0.0.1";
+/// What registering devices beforehand may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A Landfall that runs.
-pub(super) struct Landfall {
+pub(crate) struct Landfall {
+    home: Home,
     server: Server,
     id_scope: String,
     key: SymmetricKey,
@@ -25,16 +33,11 @@ pub(super) struct Landfall {
 impl Landfall {
     /// Starts a server on a new data folder, with a group with keys and one of the authority `root`.
     pub(super) fn start(options: &Options, root: &str) -> anyhow::Result<Self> {
-        let home = Home::make(options, "landfall")?;
-        let server = home.serve()?;
-        let client = &home.client;
-        std::fs::write(client.folder.join("root.pem"), root)?;
-        client.wait()?;
-        let service = client.json(&["service", "show", "bench"])?;
-        client.json(&["group", "create", "keys"])?;
-        let group = client.json(&["group", "show", "keys", "--keys"])?;
-        let root = client.folder.join("root.pem");
-        let root = root.to_string_lossy();
+        let landfall = Landfall::in_home(Home::make(options, "landfall")?)?;
+        let client = &landfall.home.client;
+        let file = client.folder.join("root.pem");
+        std::fs::write(&file, root)?;
+        let root = file.to_string_lossy();
         client.json(&[
             "group",
             "create",
@@ -42,16 +45,51 @@ impl Landfall {
             "--certificate-path",
             &root,
         ])?;
+        Ok(landfall)
+    }
+
+    /// Starts a server in a new home, with a group with keys.
+    pub(crate) fn in_home(home: Home) -> anyhow::Result<Self> {
+        let server = home.serve()?;
+        let client = &home.client;
+        client.wait()?;
+        let service = client.json(&["service", "show", "bench"])?;
+        client.json(&["group", "create", "keys"])?;
+        let group = client.json(&["group", "show", "keys", "--keys"])?;
         Ok(Landfall {
             database: client.folder.join("data/landfall.db"),
             server,
             id_scope: text(&service, "/idScope")?,
             key: SymmetricKey::from_base64(&text(&group, "/attestation/symmetricKey/primaryKey")?)?,
+            home,
         })
     }
 
+    /// Ends the server, and starts another in the same home.
+    pub(crate) fn again(self) -> anyhow::Result<Self> {
+        self.server.stop()?;
+        let server = self.home.serve()?;
+        self.home.client.wait()?;
+        Ok(Landfall { server, ..self })
+    }
+
+    /// Registers `count` devices of the group with keys, whose names begin with `prefix`.
+    pub(crate) async fn inhabit(&self, prefix: &str, count: usize) -> anyhow::Result<()> {
+        let work = Work::keys(&self.id_scope, self.key.clone(), prefix, Way::Https)?;
+        let target = Target {
+            address: self.server.address,
+            in_flight: 64,
+            kept: true,
+        };
+        let work = Arc::new(work.at_most(count));
+        let (outcome, _) = load::run(&target, &work, Kept::default(), PATIENCE).await;
+        let done = usize::try_from(outcome.done)?;
+        ensure!(done == count, "{done} of {count}: {:?}", outcome.errors);
+        Ok(())
+    }
+
     /// The process.
-    pub(super) fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         &self.server
     }
 
@@ -72,7 +110,7 @@ impl Landfall {
     }
 
     /// The key of the group with keys.
-    pub(super) fn key(&self) -> &SymmetricKey {
+    pub(crate) fn key(&self) -> &SymmetricKey {
         &self.key
     }
 }
@@ -90,16 +128,13 @@ impl Home {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).context("the last run's data cannot be removed")?;
         }
-        std::fs::create_dir_all(&folder)?;
-        let pair = identity::pem()?;
-        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
-        std::fs::write(folder.join("key.pem"), &*pair.key)?;
+        shown_by(&folder)?;
         let (https, admin) = (free_port()?, free_port()?);
         let settings = format!(
             "data_dir = \"data\"\n[https]\nlisten = [\"127.0.0.1:{https}\"]\n\
              [[https.certificates]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
-             [[services]]\nname = \"bench\"\nhost_name = \"localhost\"\nhub_host_name = \"127.0.0.1\"\n"
+             [[services]]\nname = \"bench\"\nhost_name = \"localhost\"\nhub_host_name = \"{HUB}\"\n"
         );
         std::fs::write(folder.join("landfall.toml"), settings)?;
         Ok(Home {
@@ -109,6 +144,17 @@ impl Home {
             },
             port: https,
         })
+    }
+
+    /// Takes so many connections of one address.
+    pub(crate) fn take(self, connections: usize) -> anyhow::Result<Self> {
+        let file = self.client.folder.join("landfall.toml");
+        let mut settings = std::fs::read_to_string(&file)?;
+        settings.push_str(&format!(
+            "[limits]\nconnections_per_address = {connections}\n"
+        ));
+        std::fs::write(file, settings)?;
+        Ok(self)
     }
 
     /// Starts a server in it.

@@ -1,7 +1,7 @@
 //! What can be measured, at which server, and how many pieces of work at once.
 
 /// Pieces of work at once, unless the measure says otherwise.
-const IN_FLIGHT: usize = 128;
+pub(super) const IN_FLIGHT: usize = 128;
 /// Where nginx does best with fresh connections.
 const NGINX_IN_FLIGHT: usize = 16;
 
@@ -28,6 +28,13 @@ pub(in super::super) enum Measured {
     PostgresLayer,
     PostgresLoop,
     PostgresWithStandby,
+    /// Over MQTT: a device that provisions, its twin asked for, its messages; each beside what a broker does.
+    MqttPair,
+    BrokerEcho,
+    TwinGet,
+    BrokerQuestion,
+    Telemetry,
+    BrokerMessages,
 }
 
 /// The servers, each a process.
@@ -40,6 +47,7 @@ pub(super) enum Place {
     Hello,
     HelloOurs,
     Nginx,
+    Mosquitto,
 }
 
 impl Measured {
@@ -53,10 +61,16 @@ impl Measured {
             | Measured::Register
             | Measured::Pair
             | Measured::CertificatePair
-            | Measured::KeptPair => Place::Landfall,
+            | Measured::KeptPair
+            | Measured::MqttPair
+            | Measured::TwinGet
+            | Measured::Telemetry => Place::Landfall,
             Measured::HelloKept => Place::Hello,
             Measured::OurHelloKept => Place::HelloOurs,
             Measured::NginxFresh | Measured::NginxKept => Place::Nginx,
+            Measured::BrokerEcho | Measured::BrokerQuestion | Measured::BrokerMessages => {
+                Place::Mosquitto
+            }
             Measured::RowsOfRegister
             | Measured::RowsOfPair
             | Measured::Layer
@@ -79,7 +93,14 @@ impl Measured {
     pub(super) fn kept(self) -> bool {
         matches!(
             self,
-            Measured::KeptPair | Measured::HelloKept | Measured::OurHelloKept | Measured::NginxKept
+            Measured::KeptPair
+                | Measured::HelloKept
+                | Measured::OurHelloKept
+                | Measured::NginxKept
+                | Measured::TwinGet
+                | Measured::BrokerQuestion
+                | Measured::Telemetry
+                | Measured::BrokerMessages
         )
     }
 }

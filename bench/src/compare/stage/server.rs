@@ -1,12 +1,12 @@
 //! A server as a process on the first processor: started, asked what it used, and stopped with its owner.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use landfall_bench::identity;
 use landfall_server::command::bench::process::Process;
 
@@ -40,13 +40,35 @@ impl Server {
         Ok(Server::of(child, port))
     }
 
+    /// Mosquitto with the same certificate, without waiting for company on sockets, for any number of clients.
+    pub(crate) fn mosquitto(folder: &Path) -> anyhow::Result<Self> {
+        let folder = folder.join("mosquitto");
+        let path = |file: &str| folder.join(file).display().to_string();
+        shown_by(&folder)?;
+        let port = free_port()?;
+        let text = format!(
+            "user root\npersistence false\nlog_dest none\nset_tcp_nodelay true\nmax_connections -1\n\
+             allow_anonymous true\nlistener {port} 127.0.0.1\nmax_connections -1\n\
+             certfile {}\nkeyfile {}\ntls_version tlsv1.2\n",
+            path("chain.pem"),
+            path("key.pem"),
+        );
+        let file = folder.join("mosquitto.conf");
+        std::fs::write(&file, text)?;
+        let child = pinned(Path::new("mosquitto"))
+            .arg("-c")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("mosquitto cannot be started")?;
+        Ok(Server::of(child, port))
+    }
+
     /// nginx with one process, the same certificate and no resumption.
     pub(super) fn nginx(folder: &Path) -> anyhow::Result<Self> {
-        let pair = identity::pem()?;
         let folder = folder.join("nginx");
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
-        std::fs::write(folder.join("key.pem"), &*pair.key)?;
+        shown_by(&folder)?;
         let port = free_port()?;
         let text = format!(
             "user root;\ndaemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\n\
@@ -92,6 +114,17 @@ impl Server {
         Ok(())
     }
 
+    /// Waits until it takes connections.
+    pub(crate) async fn listens(&self) -> anyhow::Result<()> {
+        for _ in 0..400 {
+            if TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            moment().await;
+        }
+        bail!("it does not listen")
+    }
+
     /// What the process has used by now, once it no longer uses anything.
     pub(crate) async fn rested(&self) -> anyhow::Result<Duration> {
         let process = Process {
@@ -111,6 +144,17 @@ impl Server {
         Ok(before)
     }
 
+    /// The bytes that it has in memory of its own, as the kernel counts them.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let line = line.context("the kernel counts no memory")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// What its threads have used by now.
     pub(super) fn spent(&self) -> Spent {
         Spent::by(self.child.id())
@@ -122,6 +166,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Makes a folder with the certificate that servers show, and its key.
+pub(super) fn shown_by(folder: &Path) -> anyhow::Result<()> {
+    let pair = identity::pem()?;
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("chain.pem"), &pair.certificate)?;
+    std::fs::write(folder.join("key.pem"), &*pair.key)?;
+    Ok(())
 }
 
 /// A program on the servers' processor.
