@@ -59,6 +59,30 @@ for words in (
     assert told["server"]["cpuMicrosecondsPerRegistration"] > 0, told
     assert kept() == empty, (words, kept())
 
+
+
+def happened():
+    """How many events of each kind the hub kept of devices."""
+    with sqlite3.connect(f"file:{server.data / 'landfall.db'}?mode=ro", uri=True) as database:
+        return dict(database.execute("SELECT kind, COUNT(*) FROM hub_events GROUP BY kind"))
+
+
+# Over MQTT, straight and in WebSockets: what registers, what is held, and what is acknowledged, which the hub has.
+for words in ([], ["--websockets", "--poll"], ["--attestation", "x509", "--poll"]):
+    told = server.json("bench", "mqtt-register", "--count", "60", *words)
+    assert (told["registered"], told["failed"]) == (60, 0) and kept() == empty, (words, told, kept())
+assert not happened(), happened()
+for words in ([], ["--websockets"], ["--attestation", "x509"]):
+    before = happened()
+    told = server.json("bench", "connect", "--count", "60", "--hold", "1", *words)
+    assert (told["connected"], told["held"], told["failed"]) == (60, 60, 0), (words, told)
+    assert isinstance(told["memoryBytesPerConnection"], int), told
+    assert happened()["deviceConnected"] == before.get("deviceConnected", 0) + 60, (words, happened())
+    before = happened()
+    told = server.json("bench", "telemetry", "--count", "500", "--in-flight", "7", *words)
+    assert (told["acknowledged"], told["failed"]) == (500, 0) and told["messagesPerSecond"] > 0, (words, told)
+    assert happened()["telemetry"] == before.get("telemetry", 0) + 500 and kept() == empty, (words, happened(), kept())
+
 # For people, the same in words.
 said = server.command("bench", "--count", "5", "--in-flight", "1").stdout
 assert "5 devices in" in said and "a second" in said and "p99.9" in said, said
@@ -102,13 +126,29 @@ assert group in err, err
 # What makes no sense, and other machines, are refused before anything is made.
 for words, said in (
     (["--attestation", "x509", "--connections", "kept"], "a certificate is shown when a connection begins"),
-    (["--count", "100001"], "100001"),
+    (["--count", "100001"], "100000 devices"),
+    (["telemetry", "--count", "1000001"], "1000001"),
     (["--seconds", "0"], "0"),
+    (["mqtt-register", "--connections", "kept"], "belongs to one device"),
+    (["telemetry", "--poll"], "leave out --poll"),
+    (["--websockets"], "mqtt-register --websockets"),
     (["--in-flight", "501"], "501"),
     (["--server", "192.0.2.7:8443", "--control-token", "x", "--service", "y"], "192.0.2.7"),
 ):
     refused = server.command("bench", *words, succeed=False)
     assert refused.returncode != 0 and said in refused.stderr, (words, refused.stderr)
 assert kept() == stays, kept()
+
+# What a server held that goes away is told.
+before = happened()["deviceConnected"]
+running = start("connect", "--count", "60", "--hold", "600")
+wait_for(lambda: happened()["deviceConnected"] == before + 60)
+server.kill()
+out, err = running.communicate(timeout=60)
+told = json.loads(out)
+assert running.returncode != 0 and (told["connected"], told["held"], told["failed"]) == (60, 0, 60), (out, err)
+server.start()
+groups = [one["enrollmentGroupId"] for one in server.json("group", "list")]
+assert [name for name in groups if name in err] != [group] and any(name in err for name in groups), err
 
 server.stop()

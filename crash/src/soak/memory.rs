@@ -1,8 +1,7 @@
 //! What a server has in memory of its own over one life, and whether that grows without end.
 
-use std::fs;
-
 use anyhow::Context as _;
+use landfall_server::command::bench::process::Process;
 
 /// Growth that says nothing, in bytes.
 const NOISE: u64 = 16 << 20;
@@ -17,12 +16,8 @@ impl Memory {
     /// # Errors
     /// When the kernel does not say.
     pub fn look(&mut self, process: u32) -> anyhow::Result<()> {
-        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("RssAnon:"));
-        let line = line.context("the kernel counts no memory")?;
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        self.0.push(kilobytes * 1024);
+        let memory = Process { id: process }.memory();
+        self.0.push(memory.context("the server is gone")?);
         Ok(())
     }
 

@@ -146,13 +146,8 @@ impl Server {
 
     /// The bytes that it has in memory of its own, as the kernel counts them.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let line = line.context("the kernel counts no memory")?;
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kilobytes * 1024)
+        let process = Process { id: self.id() };
+        process.memory().context("a server is gone")
     }
 
     /// What its threads have used by now.

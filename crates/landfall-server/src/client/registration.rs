@@ -63,25 +63,13 @@ pub async fn over_mqtt(
     introduction: Introduction,
     mut registering: Registering,
 ) -> Result<Assigned, RegistrationError> {
-    let mut asking = Asking {
-        connection: Connection::open(endpoint, tls, carrier, introduction).await?,
-        asked: 0,
-    };
-    let late = |_| ClientError::TimedOut {
-        endpoint: endpoint.clone(),
-        limit: PATIENCE,
-    };
-    let begun = time::timeout(PATIENCE, asking.begin()).await;
-    begun.map_err(late)??;
+    let mut asking = Asking::open(endpoint, tls, carrier, introduction).await?;
     loop {
         match registering.next() {
-            Next::Send(request) => {
-                let reply = time::timeout(PATIENCE, asking.call(&request)).await;
-                registering.received(&reply.map_err(late)??);
-            }
+            Next::Send(request) => registering.received(&asking.call(&request).await?),
             Next::Wait(span) => time::sleep(span).await,
             Next::Done(assigned) => {
-                asking.connection.close().await;
+                asking.close().await;
                 return Ok(*assigned);
             }
             Next::Failed(failed) => return Err(RegistrationError::Failed(failed)),
@@ -89,14 +77,55 @@ pub async fn over_mqtt(
     }
 }
 
-/// A connection on which one question follows the other.
-struct Asking {
+/// A connection to the provisioning service on which one question follows the other.
+pub struct Asking {
     connection: Connection,
+    endpoint: Endpoint,
     asked: u32,
 }
 
 impl Asking {
-    /// Waits to be let in, and subscribes to the answers.
+    /// Connects, is let in, and subscribes to the answers.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] when that does not come about.
+    pub async fn open(
+        endpoint: &Endpoint,
+        tls: &Arc<ClientConfig>,
+        carrier: Carrier,
+        introduction: Introduction,
+    ) -> Result<Self, RegistrationError> {
+        let mut asking = Asking {
+            connection: Connection::open(endpoint, tls, carrier, introduction).await?,
+            endpoint: endpoint.clone(),
+            asked: 0,
+        };
+        let begun = time::timeout(PATIENCE, asking.begin()).await;
+        begun.map_err(|_| asking.late())??;
+        Ok(asking)
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] when none comes.
+    pub async fn call(&mut self, request: &Request) -> Result<Reply, RegistrationError> {
+        let reply = time::timeout(PATIENCE, self.answer(request)).await;
+        reply.map_err(|_| self.late())?
+    }
+
+    /// Leaves in order.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+
+    fn late(&self) -> ClientError {
+        ClientError::TimedOut {
+            endpoint: self.endpoint.clone(),
+            limit: PATIENCE,
+        }
+    }
+
     async fn begin(&mut self) -> Result<(), RegistrationError> {
         match self.connection.next().await? {
             Event::Accepted { .. } => {}
@@ -111,8 +140,7 @@ impl Asking {
         }
     }
 
-    /// Asks and waits for the answer.
-    async fn call(&mut self, request: &Request) -> Result<Reply, RegistrationError> {
+    async fn answer(&mut self, request: &Request) -> Result<Reply, RegistrationError> {
         self.asked += 1;
         let request_id = self.asked.to_string();
         let Some((topic, body)) = device::asked(request, &request_id) else {

@@ -57,6 +57,8 @@ pub enum Proof {
 /// An enrollment group and its devices.
 pub struct Fleet {
     group: String,
+    /// The key of the group, where it has one.
+    key: Option<SymmetricKey>,
     id_scope: String,
     devices: Arc<[Device]>,
     /// The group as the service API takes it, with its key.
@@ -74,11 +76,16 @@ impl Fleet {
         let group = format!("landfall-bench-{:08x}", u32::from_be_bytes(serial));
         let until = SystemClock.now().plus(LIFE);
         let ids = (1..=plan.devices).map(|number| format!("{group}-{number:06}"));
-        let (attestation, devices) = match plan.attestation {
-            Attestation::SymmetricKey => with_keys(&plan.id_scope, ids, until),
-            Attestation::X509 => with_certificates(ids)?,
+        let (key, (attestation, devices)) = match plan.attestation {
+            Attestation::SymmetricKey => {
+                let key = SymmetricKey::draw(&SystemEntropy, KEY_BYTES);
+                let made = with_keys(&key, &plan.id_scope, ids, until);
+                (Some(key), made)
+            }
+            Attestation::X509 => (None, with_certificates(ids)?),
         };
         Ok(Fleet {
+            key,
             record: json!({"enrollmentGroupId": group, "attestation": attestation}),
             group,
             id_scope: plan.id_scope,
@@ -114,6 +121,17 @@ impl Fleet {
     /// The devices.
     pub fn devices(&self) -> Arc<[Device]> {
         Arc::clone(&self.devices)
+    }
+
+    /// A token by which a device of the fleet connects to a hub; none where it shows a certificate.
+    pub fn hub_token(&self, id: &str, resource: &str) -> Option<String> {
+        let key = self.key.as_ref()?.derive(id);
+        Some(sas::sign(
+            resource,
+            &key,
+            None,
+            SystemClock.now().plus(LIFE),
+        ))
     }
 
     /// The id scope that they register in.
@@ -199,11 +217,11 @@ fn first(devices: &[Device], count: u32) -> impl Iterator<Item = &Device> {
 
 /// The attestation of a group whose key gives every device its own, and the devices.
 fn with_keys(
+    key: &SymmetricKey,
     id_scope: &str,
     ids: impl Iterator<Item = String>,
     until: Timestamp,
 ) -> (Json, Vec<Device>) {
-    let key = SymmetricKey::draw(&SystemEntropy, KEY_BYTES);
     let text = key.to_base64();
     let attestation = json!({
         "type": "symmetricKey",

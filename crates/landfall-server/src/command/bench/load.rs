@@ -1,5 +1,5 @@
-//! The load itself: so many devices at once, each of which registers as any device would; the next one
-//! begins when one is done. Knows the device API by its client half alone.
+//! The load of registrations: so many devices at once, each of which registers as any device would, over HTTPS or
+//! MQTT; the next one begins when one is done. Knows the device API by its client half alone.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use landfall_wire::client::registering::{Next, Registering};
 use landfall_wire::client::{Refusal, ReplyError, read};
+use landfall_wire::message::{Reply, Request};
+use landfall_wire::mqtt::client::Introduction;
+use landfall_wire::mqtt::provisioning;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::task::JoinSet;
 
 use super::fleet::{Device, Fleet, Proof};
-use super::tally::{Report, Tally};
+use super::tally::{REGISTRATIONS, Report, Tally};
+use crate::client::mqtt::Carrier;
+use crate::client::registration::{Asking, RegistrationError};
 use crate::client::{Client, ClientError, Endpoint};
 use crate::command::connect::Road;
 use crate::command::outcome::Failure;
@@ -38,7 +43,12 @@ pub(super) struct Way {
     pub(super) in_flight: u16,
     /// None begins later than this.
     pub(super) within: Duration,
+    /// What carries MQTT; without it, they speak HTTPS.
+    pub(super) carrier: Option<Carrier>,
 }
+
+/// Where a device was put: hub and device id.
+pub(super) type Home = (String, String);
 
 /// A load: what all its connections share.
 pub(super) struct Load {
@@ -51,6 +61,7 @@ pub(super) struct Load {
     over: AtomicBool,
     watch: Stopwatch,
     tally: Mutex<Tally>,
+    homes: Mutex<Vec<(usize, Home)>>,
 }
 
 impl Load {
@@ -59,7 +70,7 @@ impl Load {
     /// # Errors
     /// [`Failure`] when this process may open too few files.
     pub(super) fn new(fleet: &Fleet, road: Road, way: Way) -> Result<Self, Failure> {
-        enough_files(way.in_flight)?;
+        enough_files(usize::from(way.in_flight))?;
         let mut tls = (*road.tls).clone();
         // Each device is another one: none resumes what another began.
         tls.resumption = Resumption::disabled();
@@ -73,11 +84,13 @@ impl Load {
             over: AtomicBool::new(false),
             watch: Stopwatch::start(),
             tally: Mutex::default(),
+            homes: Mutex::default(),
         })
     }
 
-    /// Runs until all devices are done, the time is over, or the process is told to stop.
-    pub(super) async fn run(self, stop: &mut signals::Stop) -> Report {
+    /// Runs until all devices are done, the time is over, or the process is told to stop. Gives what it came to, and
+    /// where each device was put that asked until it knew.
+    pub(super) async fn run(self, stop: &mut signals::Stop) -> (Report, Vec<(usize, Home)>) {
         let load = Arc::new(Load {
             watch: Stopwatch::start(),
             ..self
@@ -103,7 +116,9 @@ impl Load {
         let begun = load.next.load(Ordering::Relaxed);
         let begun = begun.min(u32::try_from(load.devices.len()).unwrap_or(u32::MAX));
         let tally = std::mem::take(&mut *load.tally());
-        Report::of(tally, begun, lasted, interrupted)
+        let homes = std::mem::take(&mut *load.homes.lock().unwrap_or_else(PoisonError::into_inner));
+        let report = Report::of(REGISTRATIONS, tally, begun, lasted, interrupted);
+        (report, homes)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -122,48 +137,108 @@ async fn lane(load: Arc<Load>) {
         };
         let (settings, token) = match &device.proof {
             Proof::Token(token) => (Arc::clone(&load.tls), Some(token.clone())),
-            Proof::Certificate(key) => {
-                let mut own = (*load.tls).clone();
-                own.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
-                (Arc::new(own), None)
-            }
+            Proof::Certificate(key) => (shown(&load.tls, key), None),
         };
-        let mut client = match kept.take() {
-            Some(client) if way.kept => client,
-            _ => Client::new(load.endpoint.clone(), settings).with_limit(PATIENCE),
+        let watch = Stopwatch::start();
+        let caller = match kept.take() {
+            Some(caller) if way.kept => Ok(caller),
+            _ => Caller::open(&load, device, settings, token.clone()).await,
         };
         let session = Registering::new(&load.id_scope, &device.id, token, API_VERSION, None);
-        let watch = Stopwatch::start();
-        let outcome = registration(&mut client, session, way.poll).await;
-        let outcome = outcome.map(|()| watch.elapsed());
-        load.tally().add(outcome);
-        kept = Some(client);
+        let outcome = match caller {
+            Ok(mut caller) => {
+                let outcome = registration(&mut caller, session, way.poll).await;
+                kept = Some(caller);
+                outcome
+            }
+            Err(kind) => Err(kind),
+        };
+        load.tally().add(
+            outcome
+                .as_ref()
+                .map(|_| watch.elapsed())
+                .map_err(String::clone),
+        );
+        if let (Ok(Some(home)), Ok(at)) = (outcome, usize::try_from(at)) {
+            let mut homes = load.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            homes.push((at, home));
+        }
     }
 }
 
-/// Registers one device, as far as is asked for; an error is named by its kind.
+/// Settings by which a device shows its certificate.
+pub(super) fn shown(tls: &ClientConfig, key: &Arc<CertifiedKey>) -> Arc<ClientConfig> {
+    let mut own = tls.clone();
+    own.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
+    Arc::new(own)
+}
+
+/// What a device asks the provisioning service by.
+enum Caller {
+    Https(Box<Client>),
+    Mqtt(Box<Asking>),
+}
+
+impl Caller {
+    /// Connects, where that is not done by the first question.
+    async fn open(
+        load: &Load,
+        device: &Device,
+        tls: Arc<ClientConfig>,
+        token: Option<String>,
+    ) -> Result<Self, String> {
+        let Some(carrier) = load.way.carrier else {
+            let client = Client::new(load.endpoint.clone(), tls).with_limit(PATIENCE);
+            return Ok(Caller::Https(Box::new(client)));
+        };
+        let introduction = Introduction {
+            client_id: device.id.clone(),
+            user_name: provisioning::device::user_name(&load.id_scope, &device.id, API_VERSION),
+            password: token,
+            clean_session: true,
+            keep_alive: 0,
+        };
+        let opened = Asking::open(&load.endpoint, &tls, carrier, introduction).await;
+        Ok(Caller::Mqtt(Box::new(
+            opened.map_err(|error| unregistered(&error))?,
+        )))
+    }
+
+    async fn call(&mut self, request: Request) -> Result<Reply, String> {
+        match self {
+            Caller::Https(client) => client.call(request).await.map_err(|error| kind(&error)),
+            Caller::Mqtt(asking) => {
+                let reply = asking.call(&request).await;
+                reply.map_err(|error| unregistered(&error))
+            }
+        }
+    }
+}
+
+/// Registers one device, as far as is asked for, and says where it was put if it asked for that; an error is named by
+/// its kind.
 async fn registration(
-    client: &mut Client,
+    caller: &mut Caller,
     mut session: Registering,
     poll: bool,
-) -> Result<(), String> {
+) -> Result<Option<Home>, String> {
     let mut first = true;
     loop {
         match session.next() {
             Next::Send(request) => {
-                let reply = client.call(*request).await.map_err(|error| kind(&error))?;
+                let reply = caller.call(*request).await?;
                 if let Err(ReplyError::Refused(refusal)) = read(&reply) {
                     return Err(refused(&refusal));
                 }
                 session.received(&reply);
                 if !poll && let Next::Wait(_) = session.next() {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             // The server ends most registrations before it answers, so the first poll comes at once.
             Next::Wait(_) if first => first = false,
             Next::Wait(span) => sleep(span).await,
-            Next::Done(_) => return Ok(()),
+            Next::Done(assigned) => return Ok(Some((assigned.hub, assigned.device_id))),
             Next::Failed(failed) => {
                 return Err(match failed.code {
                     Some(code) => format!("registration {} (code {code})", failed.status),
@@ -181,8 +256,16 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
+/// The kind of a failed registration over MQTT, likewise.
+fn unregistered(error: &RegistrationError) -> String {
+    match error {
+        RegistrationError::Client(error) => kind(error),
+        other => other.to_string(),
+    }
+}
+
 /// The kind of a failed call, without what differs from device to device.
-fn kind(error: &ClientError) -> String {
+pub(super) fn kind(error: &ClientError) -> String {
     match error {
         ClientError::Connect { cause, .. } => format!("cannot connect: {cause}"),
         ClientError::Tls { cause, .. } => format!("no TLS session: {cause}"),
@@ -197,14 +280,14 @@ fn kind(error: &ClientError) -> String {
 }
 
 /// Every device in flight takes an open file, and the process some more.
-fn enough_files(in_flight: u16) -> Result<(), Failure> {
+pub(super) fn enough_files(in_flight: usize) -> Result<(), Failure> {
     const OTHERS: usize = 64;
     match crate::listener::Limits::open_files() {
-        Some(files) if usize::from(in_flight) + OTHERS > files => Err(Failure::usage(
+        Some(files) if in_flight + OTHERS > files => Err(Failure::usage(
             format!(
                 "{in_flight} devices at once need more files than the {files} that this process may open"
             ),
-            "raise the limit with `ulimit -n`, or take a smaller --in-flight",
+            "raise the limit with `ulimit -n`, or take a smaller --in-flight or --count",
         )),
         _ => Ok(()),
     }

@@ -1,5 +1,5 @@
 //! A server process of this machine: found by the address that it listens at, and asked how much
-//! processor time it has used. Called by `bench`, and by what measures Landfall in the workspace.
+//! processor time it has used, and how much memory it has. Called by `bench`, and by what measures Landfall in the workspace.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -53,6 +53,15 @@ impl Process {
             sum += Duration::from_nanos(nanos);
         }
         Some(sum)
+    }
+
+    /// The bytes that it has in memory of its own, as the kernel counts them; `None` when the process is gone.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).ok()?;
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("RssAnon:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kilobytes * 1024)
     }
 }
 
@@ -120,5 +129,7 @@ mod tests {
             number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005));
         }
         assert_eq!(Process { id: u32::MAX }.used(), None);
+        assert!(own.memory().is_some_and(|bytes| bytes > 100_000));
+        assert_eq!(Process { id: u32::MAX }.memory(), None);
     }
 }

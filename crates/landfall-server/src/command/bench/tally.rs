@@ -27,7 +27,59 @@ impl Cost {
     }
 }
 
-/// What the registrations of a run came to.
+/// What a run counts, in the words of its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// The member of JSON with how many succeeded, the one with how many did in a second, and the one with what
+    /// the server used for each.
+    members: [&'static str; 3],
+    /// What begins the line for people, and the noun behind the number there.
+    people: [&'static str; 2],
+    /// What one is that failed.
+    one: &'static str,
+}
+
+/// Devices that register.
+pub(super) const REGISTRATIONS: Counted = Counted {
+    members: [
+        "registered",
+        "registrationsPerSecond",
+        "cpuMicrosecondsPerRegistration",
+    ],
+    people: ["Registered", "device"],
+    one: "registration",
+};
+/// Devices that connect to their hub.
+pub(super) const CONNECTIONS: Counted = Counted {
+    members: [
+        "connected",
+        "connectionsPerSecond",
+        "cpuMicrosecondsPerConnection",
+    ],
+    people: ["Connected", "device"],
+    one: "connection",
+};
+/// Messages that the hub acknowledges.
+pub(super) const MESSAGES: Counted = Counted {
+    members: [
+        "acknowledged",
+        "messagesPerSecond",
+        "cpuMicrosecondsPerMessage",
+    ],
+    people: ["Acknowledged", "message"],
+    one: "message",
+};
+
+/// Connections that were held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// How many still were there at the end.
+    pub(super) count: usize,
+    /// Bytes of memory that the server took for each, when that could be seen.
+    pub(super) memory: Option<u64>,
+}
+
+/// What a run came to, one by one.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// How long each that succeeded took.
@@ -43,17 +95,26 @@ impl Tally {
             Err(kind) => *self.errors.entry(kind).or_default() += 1,
         }
     }
+
+    /// The first kind of error, where there is one.
+    pub(super) fn first_error(&self) -> Option<String> {
+        self.errors.keys().next().cloned()
+    }
 }
 
 /// A run that is over.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// How many devices began to register.
+    /// What was counted.
+    counted: Counted,
+    /// How many began.
     pub(super) begun: u32,
     /// What was asked for.
     pub(super) settings: Json,
     /// What the server used, when that could be seen.
     pub(super) cost: Option<Cost>,
+    /// The connections that were held, where that was asked for.
+    pub(super) held: Option<Held>,
     /// Sorted.
     times: Vec<Duration>,
     errors: BTreeMap<String, u64>,
@@ -64,18 +125,39 @@ pub(super) struct Report {
 
 impl Report {
     /// Closes the books.
-    pub(super) fn of(tally: Tally, begun: u32, lasted: Duration, interrupted: bool) -> Self {
+    pub(super) fn of(
+        counted: Counted,
+        tally: Tally,
+        begun: u32,
+        lasted: Duration,
+        interrupted: bool,
+    ) -> Self {
         let Tally { mut times, errors } = tally;
         times.sort_unstable();
         Report {
+            counted,
             begun,
             settings: Json::Null,
             cost: None,
+            held: None,
             times,
             errors,
             lasted,
             interrupted,
         }
+    }
+
+    /// Counts connections that were held and that the server ended.
+    pub(super) fn lost(&mut self, count: usize) {
+        if count > 0 {
+            let kind = "ended by the server while it was held".to_owned();
+            *self.errors.entry(kind).or_default() += count as u64;
+        }
+    }
+
+    /// Whether so many succeeded, and nobody ended it.
+    pub(super) fn is_whole(&self, count: u32) -> bool {
+        !self.interrupted && u32::try_from(self.times.len()) == Ok(count)
     }
 
     fn failed(&self) -> u64 {
@@ -106,14 +188,15 @@ impl Report {
     /// For programs.
     pub(super) fn json(&self) -> Json {
         let micros = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
-        json!({
+        let [succeeded, rate, cost_of_one] = self.counted.members;
+        let mut told = json!({
             "settings": self.settings,
-            "registered": self.times.len(),
+            succeeded: self.times.len(),
             "failed": self.failed(),
             "errors": self.errors,
             "interrupted": self.interrupted,
             "seconds": self.lasted.as_secs_f64(),
-            "registrationsPerSecond": self.rate(),
+            rate: self.rate(),
             "latencyMicroseconds": {
                 "p50": micros(self.quantile(500)),
                 "p99": micros(self.quantile(990)),
@@ -123,9 +206,14 @@ impl Report {
             "server": self.cost.map(|cost| json!({
                 "process": cost.process,
                 "cpuSeconds": cost.used.as_secs_f64(),
-                "cpuMicrosecondsPerRegistration": micros(self.cost_of_one()),
+                cost_of_one: micros(self.cost_of_one()),
             })),
-        })
+        });
+        if let Some(held) = self.held {
+            told["held"] = json!(held.count);
+            told["memoryBytesPerConnection"] = json!(held.memory);
+        }
+        told
     }
 
     /// For people.
@@ -134,11 +222,12 @@ impl Report {
             Some(time) => format!("{:.1} ms", time.as_secs_f64() * 1e3),
             None => "-".to_owned(),
         };
-        let registered = print::many(self.times.len() as u64, "device");
+        let [begins, noun] = self.counted.people;
+        let succeeded = print::many(self.times.len() as u64, noun);
         let mut rows = vec![
             (
-                "Registered".to_owned(),
-                format!("{registered} in {:.2} s", self.lasted.as_secs_f64()),
+                begins.to_owned(),
+                format!("{succeeded} in {:.2} s", self.lasted.as_secs_f64()),
             ),
             ("Rate".to_owned(), format!("{:.0} a second", self.rate())),
             (
@@ -163,6 +252,16 @@ impl Report {
                 _ => "its processor time cannot be read by this user".to_owned(),
             },
         ));
+        if let Some(held) = self.held {
+            let memory = match held.memory {
+                Some(bytes) => format!(
+                    "{:.1} KiB of the server's memory each",
+                    bytes as f64 / 1024.0
+                ),
+                None => "the server's memory cannot be read by this user".to_owned(),
+            };
+            rows.push(("Held".to_owned(), format!("{}, {memory}", held.count)));
+        }
         rows.push(("Errors".to_owned(), self.failed().to_string()));
         let mut text = print::pairs(rows);
         for (kind, count) in &self.errors {
@@ -177,7 +276,7 @@ impl Report {
     /// Whether the figures are worth anything.
     ///
     /// # Errors
-    /// [`Failure`] when a registration failed, or none was made.
+    /// [`Failure`] when one failed.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.failed() > 0 {
             return Err(Failure::new(
@@ -185,7 +284,7 @@ impl Report {
                 format!(
                     "{} of {} failed: the figures are not those of a server that does its work",
                     self.failed(),
-                    print::many(u64::from(self.begun), "registration")
+                    print::many(u64::from(self.begun), self.counted.one)
                 ),
                 "see the kinds of errors above, and the server's log",
             ));
@@ -207,7 +306,7 @@ mod tests {
             tally.add(Err((*kind).to_owned()));
         }
         let begun = (millis.len() + errors.len()) as u32;
-        Report::of(tally, begun, Duration::from_secs(2), false)
+        Report::of(REGISTRATIONS, tally, begun, Duration::from_secs(2), false)
     }
 
     #[test]
