@@ -6,6 +6,7 @@ import atexit
 import os
 import pathlib
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -279,6 +280,19 @@ held = ssl.create_default_context(cafile=dev["caFile"]).wrap_socket(
     socket.create_connection((address, port)), server_hostname=address)
 settled(admin, "an open connection", lambda one: one.sum("landfall_connections_open") == open_before + 1)
 held.close()
+
+# What is spoken on them: devices on their hub, straight and in WebSockets.
+for words, protocol in (([], "mqtt"), (["--websockets"], "mqtt-ws")):
+    def speaking(one, name="open"):
+        return one.sum(f"landfall_protocol_connections_{name}", protocol=protocol)
+
+    before = speaking(scrape(admin), "total")
+    devices = subprocess.Popen(
+        [server.binary, "bench", "connect", "--count", "5", "--hold", "600", "--data", str(server.data), *words], stdout=subprocess.DEVNULL)
+    settled(admin, f"held over {protocol}", lambda one: speaking(one) == 5 and speaking(one, "total") == before + 5)
+    devices.send_signal(signal.SIGINT)
+    assert devices.wait(60) == 0
+    settled(admin, f"gone from {protocol}", lambda one: speaking(one) == 0)
 last = settled(admin, "a closed connection", lambda one: one.sum("landfall_connections_open") <= open_before)
 assert last.sum("landfall_store_waiting_requests") == 0, last.text
 assert last.sum("landfall_store_commits_total") > 0 and last.sum("landfall_store_write_failures_total") == 0

@@ -1,5 +1,5 @@
-//! What happened at a hub, for whoever follows it: messages that devices sent, and what became of the devices
-//! and their twins. An event is kept under a number that the store gives it, so that a reader knows where it
+//! What happened at a hub, for whoever follows it: messages that devices sent, and their comings and
+//! goings. An event is kept under a number that the store gives it, so that a reader knows where it
 //! stopped. How events arrive and how they are read by others is not told here.
 
 use landfall_core::clock::Timestamp;
@@ -35,12 +35,6 @@ pub enum EventKind {
     DeviceConnected,
     /// The endpoint's connection ended.
     DeviceDisconnected,
-    /// The endpoint was made.
-    DeviceCreated,
-    /// The endpoint was removed.
-    DeviceDeleted,
-    /// The endpoint's twin changed.
-    TwinChanged,
 }
 
 /// An event as it is kept.

@@ -155,7 +155,7 @@ async fn connection<F: Faces>(
     slot: &Slot,
     mut stop: Stop,
 ) {
-    let limits = slot.limits();
+    let (limits, counts) = (slot.limits(), slot.counts());
     // Each part of a connection's life lies in memory of its own while it lasts: what waits for years holds
     // nothing of what came before it, nor of what it is not.
     let Some(mut stream) = Box::pin(handshake(stream, peer, tls, slot)).await else {
@@ -171,14 +171,21 @@ async fn connection<F: Faces>(
     };
     match first_byte(&mut stream, limits.idle, &mut stop).await {
         Some(first) if begins_http(first) => {
+            let speaking = counts.speaks(Protocol::Https);
             let conversed = converse(stream, Arc::clone(&faces), link.clone(), limits, stop);
-            if let Some(stream) = Box::pin(conversed).await {
+            let upgraded = Box::pin(conversed).await;
+            drop(speaking);
+            if let Some(stream) = upgraded {
                 let protocol = Protocol::MqttWs;
                 let link = Link { protocol, ..link };
+                let _speaking = counts.speaks(protocol);
                 Box::pin(faces.answer_mqtt(stream, &link)).await;
             }
         }
-        Some(_) => Box::pin(faces.answer_mqtt(stream, &link)).await,
+        Some(_) => {
+            let _speaking = counts.speaks(Protocol::Mqtt);
+            Box::pin(faces.answer_mqtt(stream, &link)).await;
+        }
         None => {
             let _ = stream.shutdown().await;
         }

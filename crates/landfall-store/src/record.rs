@@ -204,8 +204,7 @@ kept_words! {
     Ack { None = "none", Positive = "positive", Negative = "negative", Full = "full" }
     EventKind {
         Telemetry = "telemetry", DeviceConnected = "deviceConnected",
-        DeviceDisconnected = "deviceDisconnected", DeviceCreated = "deviceCreated",
-        DeviceDeleted = "deviceDeleted", TwinChanged = "twinChanged"
+        DeviceDisconnected = "deviceDisconnected"
     }
     ActorKind {
         ServicePolicy = "servicePolicy", HubPolicy = "hubPolicy",

@@ -173,7 +173,7 @@ pub const FIELDS: [Field; 30] = [
         name: "retention.event_hours",
         kind: Kind::Number(1, 8760),
         default: "24",
-        meaning: "how long events of embedded hubs are kept: telemetry, and what became of devices and twins",
+        meaning: "how long events of embedded hubs are kept: telemetry, and devices that connect and go",
     },
     Field {
         name: "retention.event_count",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 
 use super::instrument::{Counter, Counters, Spread};
-use super::label::{ClientCertificate, Handshake, NoHandshake, TlsVersion};
+use super::label::{ClientCertificate, Handshake, NoHandshake, Protocol, TlsVersion};
 use super::table;
 
 /// What is counted of connections.
@@ -24,6 +24,22 @@ pub struct ConnectionCounts {
     pub failed: Counters<(NoHandshake,)>,
     /// How long those took that succeeded.
     pub durations: Spread,
+    /// Those whose peers began to speak, by what they speak.
+    pub spoken: Counters<(Protocol,)>,
+    /// Those of them that are over.
+    over: Counters<(Protocol,)>,
+}
+
+/// A connection on which a protocol is spoken, as long as this lives.
+pub struct Speaking<'a> {
+    counts: &'a ConnectionCounts,
+    protocol: Protocol,
+}
+
+impl Drop for Speaking<'_> {
+    fn drop(&mut self) {
+        self.counts.over.count((self.protocol,));
+    }
 }
 
 impl Default for ConnectionCounts {
@@ -35,11 +51,29 @@ impl Default for ConnectionCounts {
             handshakes: Counters::default(),
             failed: Counters::default(),
             durations: Spread::new(table::TLS_HANDSHAKE_DURATION.kind.bounds()),
+            spoken: Counters::default(),
+            over: Counters::default(),
         }
     }
 }
 
 impl ConnectionCounts {
+    /// Counts a connection on which a protocol is spoken from now on.
+    pub fn speaks(&self, protocol: Protocol) -> Speaking<'_> {
+        self.spoken.count((protocol,));
+        Speaking {
+            counts: self,
+            protocol,
+        }
+    }
+
+    /// How many speak a protocol now.
+    pub fn speaking(&self, protocol: Protocol) -> u64 {
+        // The other way round it might be less than none.
+        let over = self.over.value((protocol,));
+        self.spoken.value((protocol,)).saturating_sub(over)
+    }
+
     /// Counts a handshake that succeeded.
     pub fn shook(&self, connection: &ServerConnection, took: Duration) {
         let version = match connection.protocol_version() {

@@ -132,6 +132,12 @@ impl Scrape {
         ] {
             page.family(family).value(&[], value);
         }
+        counters(page, &table::PROTOCOL_CONNECTIONS, &counts.spoken);
+        let mut series = page.family(&table::PROTOCOL_CONNECTIONS_OPEN);
+        for protocol in Protocol::ALL {
+            let name = Protocol::text(protocol.place());
+            series.value(&[name], counts.speaking(*protocol));
+        }
         counters(page, &table::TLS_HANDSHAKES, &counts.handshakes);
         counters(page, &table::TLS_HANDSHAKE_FAILURES, &counts.failed);
         page.family(&table::TLS_HANDSHAKE_DURATION)

@@ -135,6 +135,12 @@ families! {
     ACCEPT_FAILURES: "landfall_accept_failures_total", Counter, "failures",
         [],
         "Failures of the system to give a connection, such as for want of open files";
+    PROTOCOL_CONNECTIONS: "landfall_protocol_connections_total", Counter, "connections",
+        [known("protocol", Protocol::TEXTS)],
+        "Connections whose peer began to speak, by what it speaks; one that leaves HTTP for a WebSocket counts as both";
+    PROTOCOL_CONNECTIONS_OPEN: "landfall_protocol_connections_open", Gauge, "connections",
+        [known("protocol", Protocol::TEXTS)],
+        "Connections that are open, by what their peer speaks; before it says a word it is in none";
     TLS_HANDSHAKES: "landfall_tls_handshakes_total", Counter, "handshakes",
         [known("version", TlsVersion::TEXTS), known("kind", Handshake::TEXTS), known("client_certificate", ClientCertificate::TEXTS)],
         "TLS handshakes that succeeded";

@@ -32,9 +32,6 @@ pub fn kind_word(kind: EventKind) -> &'static str {
         EventKind::Telemetry => "telemetry",
         EventKind::DeviceConnected => "deviceConnected",
         EventKind::DeviceDisconnected => "deviceDisconnected",
-        EventKind::DeviceCreated => "deviceCreated",
-        EventKind::DeviceDeleted => "deviceDeleted",
-        EventKind::TwinChanged => "twinChanged",
     }
 }
 
