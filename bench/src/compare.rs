@@ -38,7 +38,7 @@ const SHORT: [(u8, &str, f64); 4] = [
     (4, "durable registration", 0.56),
     (7, "durable registration", 0.50),
     (12, "device that provisions", 0.42),
-    (14, "device that reads its twin", 0.57),
+    (14, "device that reads its twin", 0.50),
 ];
 
 const USAGE: &str = "\
