@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +17,8 @@ pub struct Stalling<S> {
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Whether the patience is over. Whoever writes again, as a last word, does not wait anew.
+    given_up: bool,
 }
 
 impl<S> Stalling<S> {
@@ -26,6 +28,7 @@ impl<S> Stalling<S> {
             stream,
             patience,
             waiting: None,
+            given_up: false,
         }
     }
 
@@ -39,16 +42,19 @@ impl<S> Stalling<S> {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(time::sleep(patience)));
-        waiting.as_mut().poll(context).map(|()| {
-            Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the peer reads nothing",
-            ))
-        })
+        if !self.given_up {
+            let patience = self.patience;
+            let waiting = self
+                .waiting
+                .get_or_insert_with(|| Box::pin(time::sleep(patience)));
+            ready!(waiting.as_mut().poll(context));
+            self.waiting = None;
+            self.given_up = true;
+        }
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer reads nothing",
+        )))
     }
 }
 
@@ -93,5 +99,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = Pin::new(&mut self.stream).poll_shutdown(context);
         self.watched(context, ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_whose_peer_reads_nothing_goes_on_failing() {
+        let (_peer, stream) = tokio::io::duplex(1);
+        let mut stream = Stalling::new(stream, Duration::from_millis(1));
+        for attempt in ["first", "second"] {
+            let failed = stream.write_all(b"more than one byte").await;
+            let kind = failed.map_err(|error| error.kind());
+            assert_eq!(kind, Err(io::ErrorKind::TimedOut), "{attempt}");
+        }
     }
 }
