@@ -127,6 +127,19 @@ put("half")
 half = connected("half")
 half.socket.sendall(b"\x30\x20\x00\x1d")
 
+# Who does not read is told no more than a little: what is beyond that is not held for it.
+put("deaf")
+deaf = connected("deaf")
+assert deaf.listens("$iothub/twin/PATCH/properties/desired/#", "$iothub/methods/POST/#") == [1, 1]
+for number in range(600):
+    desired = {f"p{part}": chr(97 + number % 26) * 4000 for part in range(7)}
+    answer = client.call("PATCH", "/twins/deaf?api-version=2021-04-12", {"properties": {"desired": desired}}, OWNER)
+    assert answer.status == 200, answer.text
+call = {"methodName": "hear", "responseTimeoutInSeconds": 5}
+answer = client.call("POST", "/twins/deaf/methods?api-version=2021-04-12", call, OWNER)
+assert (answer.status, answer.headers["iothub-errorcode"]) == (404, "DeviceNotOnline"), answer.text
+deaf.socket.close()
+
 # None of it touched the witness: its session stands, and nothing was kept of what was refused.
 landfall("hub", "c2d", "send", "good", "--body", "still there")
 kind, body = witness.read()

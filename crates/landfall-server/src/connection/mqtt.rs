@@ -24,6 +24,9 @@ const READ: usize = 4096;
 /// reads.
 const READS_WITHIN: Duration = Duration::from_secs(30);
 
+/// How much may wait to be written while the peer is still listened to, in bytes.
+const MOST_UNWRITTEN: usize = 64 * 1024;
+
 /// An MQTT connection that is open.
 pub struct Connection<S> {
     stream: S,
@@ -80,13 +83,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .accept(largest, session_present, self.watch.elapsed());
     }
 
-    /// The next event. What the session has to say is written before more is read. Nothing is lost when
-    /// this is dropped before it is ready.
+    /// Whether so much waits to be written that nothing may be added before it is.
+    pub fn is_behind(&mut self) -> bool {
+        self.session.outgoing().len() >= MOST_UNWRITTEN
+    }
+
+    /// The next event. What the session has to say is written before more is read, and before more is answered
+    /// when it is much: few bytes can ask for many. Nothing is lost when this is dropped before it is ready.
     ///
     /// # Errors
     /// [`Ended`] when there is none; the last words are written by then.
     pub async fn next(&mut self) -> Result<Event, Ended> {
         loop {
+            if self.is_behind() {
+                self.flush().await?;
+            }
             match self.session.next_event() {
                 Ok(Some(event)) => return Ok(event),
                 Ok(None) => {}
@@ -128,6 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match time::timeout(READS_WITHIN, writing).await {
                 Ok(Ok(0)) => return Err(Ended::Gone),
                 Ok(Ok(_)) => {}
+                // The stream beneath has a patience of its own.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(Ended::Stuck);
+                }
                 Ok(Err(error)) => return Err(Ended::Failed(error)),
                 Err(_) => return Err(Ended::Stuck),
             }
@@ -163,4 +178,50 @@ async fn read_with<S: AsyncRead + Unpin>(
         Poll::Ready(Ok(buffer.filled().len()))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_wire::mqtt::session::Delivery;
+
+    use super::*;
+    use crate::metrics::label::Protocol;
+
+    #[tokio::test]
+    async fn a_peer_that_asks_for_much_and_reads_nothing_is_answered_no_further() {
+        let (mut peer, stream) = tokio::io::duplex(4096);
+        let (_stopper, stop) = crate::stop::channel();
+        let link = Link {
+            peer: ([127, 0, 0, 1], 1).into(),
+            chain: Vec::new().into(),
+            protocol: Protocol::Mqtt,
+            patience: Duration::from_secs(10),
+            stop,
+        };
+        let mut connection = Connection::new(stream, &link);
+        let connect = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01d";
+        let asks = b"\x30\x03\x00\x01a".repeat(100);
+        peer.write_all(&[connect.as_slice(), &asks].concat())
+            .await
+            .expect("written");
+        let mut answered = 0;
+        loop {
+            // What is not there at once is not there.
+            let event = tokio::select! {
+                biased;
+                event = connection.next() => event.expect("an event"),
+                () = std::future::ready(()) => break,
+            };
+            if let Event::Connect(_) = event {
+                connection.accept(1024, false);
+            } else {
+                let body = vec![b'x'; MOST_UNWRITTEN / 2];
+                let session = connection.session();
+                session.publish("t".to_owned(), body, Delivery::AtMostOnce);
+                answered += 1;
+            }
+        }
+        assert!((1..5).contains(&answered), "{answered} answers wait");
+        assert!(connection.session().outgoing().len() < 2 * MOST_UNWRITTEN);
+    }
 }

@@ -143,6 +143,13 @@ impl<S: HubStore> HubDevices<S> {
         let mut expires = std::pin::pin!(expires);
         Box::pin(self.deliver(connection, session)).await?;
         loop {
+            // What is pushed to a peer that does not keep up waits at its seat, where it is bounded.
+            if connection.is_behind() {
+                tokio::select! {
+                    flushed = connection.flush() => flushed?,
+                    () = &mut expires => return Err(Away::Expired),
+                }
+            }
             tokio::select! {
                 event = connection.next() => {
                     if Box::pin(self.take(connection, session, event?)).await? {
