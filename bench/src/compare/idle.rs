@@ -36,7 +36,7 @@ pub(super) static FAMILY: Family = Family {
 
 static ROWS: [Row; 2] = [
     row(
-        "memory of a device's silent connection to the hub over MQTT; beside it a client's to Mosquitto",
+        "memory of one more silent connection of a device to the hub over MQTT, when thousands are held; beside it a client's to Mosquitto",
     ),
     row("the same in a WebSocket; beside it the same of Mosquitto, without one"),
 ];
