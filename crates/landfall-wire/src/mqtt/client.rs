@@ -1,4 +1,4 @@
-//! One MQTT 3.1.1 connection as a device sees it, the other end of [`session`](super::session): introduces
+//! One MQTT 3.1.1 connection as a device sees it, the other end of [`session`]: introduces
 //! itself, subscribes, sends and receives messages at QoS 0 and 1, and keeps the connection alive. No socket
 //! and no clock; what a message means stands in [`provisioning`](super::provisioning) and
 //! [`hub`](super::hub).
