@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::{Fault, Read, Row, Session};
 use crate::record::{from_text, id, to_text};
-use crate::sessions;
+use crate::sessions::{self, Elsewhere};
 
 const TABLE: &str = "hub_relayed";
 
@@ -49,6 +49,25 @@ struct Address<'a> {
     until: Timestamp,
 }
 
+impl<'a> Address<'a> {
+    /// That of a session on another server.
+    fn of(
+        hub: &'a HubHostName,
+        endpoint: &'a Endpoint,
+        elsewhere: &'a Elsewhere,
+        until: Timestamp,
+    ) -> Self {
+        Address {
+            node: &elsewhere.node,
+            hub: hub.key(),
+            device: endpoint.device.as_str(),
+            module: &elsewhere.module,
+            epoch: elsewhere.epoch,
+            until,
+        }
+    }
+}
+
 /// Hands a notice to the servers that have the sessions it is for: that of the endpoint, and for an end those
 /// of a device's modules.
 pub(crate) fn tell(
@@ -61,14 +80,7 @@ pub(crate) fn tell(
     let with_modules = *notice == Notice::Ended && endpoint.module.is_none();
     let (what, body) = noticed(notice);
     for elsewhere in sessions::elsewhere(session, hub, endpoint, with_modules)? {
-        let address = Address {
-            node: &elsewhere.node,
-            hub: hub.key(),
-            device: endpoint.device.as_str(),
-            module: &elsewhere.module,
-            epoch: elsewhere.epoch,
-            until,
-        };
+        let address = Address::of(hub, endpoint, &elsewhere, until);
         put(session, &address, &what, body)?;
     }
     Ok(())
@@ -117,14 +129,7 @@ pub(crate) fn call(
     let Some(elsewhere) = elsewhere.first() else {
         return Ok(false);
     };
-    let address = Address {
-        node: &elsewhere.node,
-        hub: hub.key(),
-        device: endpoint.device.as_str(),
-        module: &elsewhere.module,
-        epoch: elsewhere.epoch,
-        until,
-    };
+    let address = Address::of(hub, endpoint, elsewhere, until);
     let what = What::Call {
         asker: call.asker.clone(),
         call: call.call.clone(),
