@@ -33,8 +33,6 @@ pub struct Connection<S> {
     session: Session,
     watch: Stopwatch,
     stop: Stop,
-    /// Whether the stream was given bytes that it may still hold.
-    is_unflushed: bool,
 }
 
 /// Why no more events come.
@@ -50,16 +48,6 @@ pub enum Ended {
     Stuck,
     /// The connection failed.
     Failed(io::Error),
-}
-
-impl Ended {
-    /// What a failure to write says of the peer: the stream beneath has a patience of its own.
-    fn of(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::TimedOut => Ended::Stuck,
-            _ => Ended::Failed(error),
-        }
-    }
 }
 
 /// What a peer did wrong that broke the protocol, as an operator reads it.
@@ -80,7 +68,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             session: Session::new(link.patience),
             watch: Stopwatch::start(),
             stop: link.stop.clone(),
-            is_unflushed: false,
         }
     }
 
@@ -143,28 +130,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// [`Ended::Failed`] when the peer cannot be written to, [`Ended::Stuck`] when it does not read.
     pub async fn flush(&mut self) -> Result<(), Ended> {
-        if self.session.outgoing().is_empty() && !self.is_unflushed {
+        if self.session.outgoing().is_empty() {
             return Ok(());
         }
         while !self.session.outgoing().is_empty() {
-            // What was taken leaves the buffer with it, so that nothing is written twice; and who drops this
-            // before the flush finds it to be done.
-            self.is_unflushed = true;
+            // What was taken leaves the buffer with it, so that nothing is written twice.
             let writing = self.stream.write_buf(self.session.outgoing());
             match time::timeout(READS_WITHIN, writing).await {
                 Ok(Ok(0)) => return Err(Ended::Gone),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Ended::of(error)),
+                // The stream beneath has a patience of its own.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(Ended::Stuck);
+                }
+                Ok(Err(error)) => return Err(Ended::Failed(error)),
                 Err(_) => return Err(Ended::Stuck),
             }
         }
         *self.session.outgoing() = BytesMut::new();
-        match time::timeout(READS_WITHIN, self.stream.flush()).await {
-            Ok(flushed) => flushed.map_err(Ended::of)?,
-            Err(_) => return Err(Ended::Stuck),
-        }
-        self.is_unflushed = false;
-        Ok(())
+        self.stream.flush().await.map_err(Ended::Failed)
     }
 
     /// Closes in order, so that the peer reads the last words.
@@ -198,15 +182,15 @@ async fn read_with<S: AsyncRead + Unpin>(
 
 #[cfg(test)]
 mod tests {
-    use std::task::Context;
-
     use landfall_wire::mqtt::session::Delivery;
 
     use super::*;
     use crate::metrics::label::Protocol;
 
-    fn link() -> (crate::stop::Stopper, Link) {
-        let (stopper, stop) = crate::stop::channel();
+    #[tokio::test]
+    async fn a_peer_that_asks_for_much_and_reads_nothing_is_answered_no_further() {
+        let (mut peer, stream) = tokio::io::duplex(4096);
+        let (_stopper, stop) = crate::stop::channel();
         let link = Link {
             peer: ([127, 0, 0, 1], 1).into(),
             chain: Vec::new().into(),
@@ -214,75 +198,6 @@ mod tests {
             patience: Duration::from_secs(10),
             stop,
         };
-        (stopper, link)
-    }
-
-    /// A stream that keeps what it is given until it is flushed, which takes it two attempts, as TLS does whose
-    /// socket is full.
-    #[derive(Default)]
-    struct Holding {
-        held: Vec<u8>,
-        gone: Vec<u8>,
-        attempts: usize,
-    }
-
-    impl AsyncRead for Holding {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    impl AsyncWrite for Holding {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.held.extend_from_slice(bytes);
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.attempts += 1;
-            if self.attempts < 2 {
-                return Poll::Pending;
-            }
-            let held = std::mem::take(&mut self.held);
-            self.gone.extend(held);
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[tokio::test]
-    async fn what_was_written_is_flushed_also_when_the_first_attempt_was_given_up() {
-        let (_stopper, link) = link();
-        let mut connection = Connection::new(Holding::default(), &link);
-        let session = connection.session();
-        session.publish("t".to_owned(), "x", Delivery::AtMostOnce);
-        for _ in 0..2 {
-            // Something else happens before there is an event.
-            tokio::select! {
-                biased;
-                _ = connection.next() => panic!("nothing is read"),
-                () = std::future::ready(()) => {}
-            }
-        }
-        let Holding { held, gone, .. } = &connection.stream;
-        assert!(held.is_empty() && gone.ends_with(b"x"), "{held:?} {gone:?}");
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_asks_for_much_and_reads_nothing_is_answered_no_further() {
-        let (mut peer, stream) = tokio::io::duplex(4096);
-        let (_stopper, link) = link();
         let mut connection = Connection::new(stream, &link);
         let connect = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01d";
         let asks = b"\x30\x03\x00\x01a".repeat(100);
